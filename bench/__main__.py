@@ -20,6 +20,7 @@ from machine import machine, versions
 from proving import proving
 from reading import dump, reader
 from results import Results, as_json, as_markdown
+from seeding import seeding
 from servers import running
 from starting import imports, nothing_to_do
 from trips import long_migrations, round_trips
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("local", "delayed", "trips", "start", "reader", "dump", "proofs"),
-    *("growth", "durable", "concurrently", "scale", "linters", "guards", "batches"),
+    *("growth", "seeds", "durable", "concurrently", "scale", "linters", "guards", "batches"),
 )
 _LONG = {"scale", "guards", "batches"}  # only where it is named
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -94,6 +95,8 @@ def _grown(results: Results, chosen: Collection[str], bench: Bench, options: arg
     """Run the parts that measure one change behind many others."""
     if "growth" in chosen:
         results.growth += growing(bench, options)
+    if "seeds" in chosen:
+        results.growth += seeding(bench, *options.seed_rows)
     if "durable" in chosen:
         results.growth.append(durable(bench, options.durable, options.commit / 1000))
     if "concurrently" in chosen:
@@ -113,6 +116,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--delayed-rounds", type=int, default=3, help="runs with network delay")
     parser.add_argument("--megabytes", type=int, default=200, help="size of the dump")
     parser.add_argument("--before", type=int, nargs=2, default=[10, 1000], help="few and many before one, for growth")
+    parser.add_argument("--seed-rows", type=int, nargs=2, default=[100_000, 5_000_000], help="few and many, for seeds")
     parser.add_argument("--tables", type=int, nargs=2, default=[100, 1000], help="few and many tables, for growth")
     parser.add_argument("--alters", type=int, default=100, help="ALTERs of growth and scale")
     parser.add_argument("--statements", type=int, default=5000, help="of a workload that a review asks")

@@ -191,7 +191,8 @@ class RunLockBusy(Error):
 class SeedError(Error):
     """Seed data does not fit its schema or its tables; nothing was written.
 
-    `kept` says that it was committed all the same: what ran at COMMIT has taken rows away again.
+    `kept` says that it was committed all the same: what ran at COMMIT has taken rows away again. `server` holds
+    PostgreSQL's own words, where it has refused something.
     """
 
     def __init__(
@@ -202,10 +203,12 @@ class SeedError(Error):
         hint: str | None = None,
         place: Place | None = None,
         kept: bool = False,
+        server: ServerMessage | None = None,
     ) -> None:
         super().__init__(message, hint=hint, place=place)
         self.problems = tuple(problems)
         self.kept = kept
+        self.server = server
 
 
 class ServerError(Error):

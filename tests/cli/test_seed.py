@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.command import ended, started
+from support.command import ended, started, terminal
 from support.contents import has_history
 from support.seeds import AGENTS, LLMS, SeedFiles
 
@@ -82,7 +82,8 @@ def test_seed_as_json(seeded, sqlmigrate):
     document = sqlmigrate("seed", "--json").document
 
     assert (document["version"], document["command"], document["written"]) == (1, "seed", 3)
-    assert document["tables"][0] == {"table": "public.llms", "inserted": 2, "updated": 0, "unchanged": 0, "kept": 0}
+    counts = {"inserted": 2, "updated": 0, "unchanged": 0, "kept": 0, "pruned": 0, "prune_kept": 0}
+    assert document["tables"][0] == {"table": "public.llms", **counts}
 
 
 def test_seed_makes_no_history(seeded, sqlmigrate):
@@ -153,6 +154,19 @@ def test_a_protected_environment_wants_the_name_of_the_database(project, seeded,
     assert count(seeded) == 0
     assert sqlmigrate("seed", "--env", "live", "--yes-i-mean", seeded.name).status == 0
     assert count(seeded) == 2
+
+
+def test_the_question_of_a_protected_environment_says_what_would_be_written(project, seeded):
+    project.config("[env.live]\nprotected = true\n")
+
+    with terminal("seed", "--env", "live") as screen:
+        screen.wait_for("type the database's name")
+        screen.enter("no")
+
+        assert screen.end() == 2
+    words = " ".join(screen.shown.split())
+    assert "(public.llms: 2 to insert, 0 to update; public.agents: 1 to insert, 0 to update)?" in words
+    assert count(seeded) == 0
 
 
 def test_rows_are_written_as_the_role_of_the_settings(seeded, sqlmigrate, monkeypatch):
@@ -277,3 +291,78 @@ def test_seeding_needs_no_right_to_write_the_history(seeded, project, sqlmigrate
     outcome = sqlmigrate("seed")
 
     assert (outcome.status, count(seeded)) == (0, 2)
+
+
+@pytest.mark.parametrize("words", [["seed", "diff"], ["seed", "--dry-run"]])
+def test_what_would_be_written_is_shown_and_nothing_is_written(files, seeded, sqlmigrate, words):
+    seeded.connect().execute("INSERT INTO llms (model_code, provider) VALUES ('a', 'old'), ('z', 'p')")
+    before = rows(seeded)
+
+    text = sqlmigrate(*words)
+    checked = sqlmigrate(*words, "--check")
+    [llms, agents] = sqlmigrate(*words, "--json").document["tables"]
+
+    assert text.status == 0
+    assert checked.status == 3
+    assert text.stdout.startswith(
+        "public.llms: 1 to insert, 1 to update, 0 unchanged, 1 in no file\n  ~ model_code 'a'"
+    )
+    assert "provider: 'old' -> 'p'" in text.stdout
+    assert "? model_code 'z'" in text.stdout
+    assert [llms["inserted"], llms["updated"], llms["unchanged"], llms["unnamed"]] == [1, 1, 0, 1]
+    assert llms["rows"][0]["changes"] == [{"column": "provider", "old": "old", "new": "p", "pending": None}]
+    assert agents["inserted"] == 1
+    assert rows(seeded) == before
+
+
+def test_when_nothing_differs_the_check_of_seeds_passes(seeded, sqlmigrate):
+    sqlmigrate("seed")
+
+    assert sqlmigrate("seed", "diff", "--check").status == 0
+
+
+def test_the_difference_of_seeds_as_markdown(seeded, sqlmigrate):
+    seeded.connect().execute("INSERT INTO llms (model_code, provider) VALUES ('a', '`|<b>')")
+
+    text = sqlmigrate("seed", "diff", "--format", "markdown").stdout
+
+    assert text.startswith("## sqlmigrate seed diff\n")
+    assert "- insert <code>model&#95;code &#39;b&#39;</code>" in text
+    assert "<b>" not in text
+    assert "→ <code>&#39;p&#39;</code>" in text
+
+
+def test_the_check_of_a_seed_needs_its_dry_run(seeded, sqlmigrate):
+    result = sqlmigrate("seed", "--check")
+
+    assert result.status == 2
+    assert "--check goes with --dry-run" in result.stderr
+    assert count(seeded) == 0
+
+
+def test_the_rows_that_were_written_are_named_where_that_is_wanted(seeded, sqlmigrate):
+    seeded.connect().execute("INSERT INTO llms (model_code, provider) VALUES ('a', 'old')")
+
+    lines = sqlmigrate("seed", "--verbose").lines
+
+    assert lines[:2] == [
+        "public.llms: 1 inserted, 1 updated, 0 unchanged",
+        "public.agents: 1 inserted, 0 updated, 0 unchanged",
+    ]
+    assert [line.split("  (")[0] for line in lines[2:]] == [
+        "  ~ model_code 'a'",
+        "      provider: 'old' -> 'p'",
+        "  + model_code 'b'",
+        "  + agent_type 'T'",
+    ]
+
+
+def test_a_role_that_may_only_read_compares_and_no_other(seeded, sqlmigrate, monkeypatch):
+    seeded.connect_superuser().execute("GRANT pg_monitor TO migrator")
+    monkeypatch.setenv("SQLMIGRATE_ROLE", "pg_monitor")
+
+    refused = sqlmigrate("seed", "diff")
+    seeded.connect_superuser().execute("GRANT SELECT ON llms, agents TO pg_monitor")
+
+    assert (refused.status, "permission denied" in refused.stderr) == (1, True)
+    assert sqlmigrate("seed", "diff", "--check").status == 3

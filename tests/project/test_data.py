@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import apply, load
+from sqlmigrate.seeds import Access, Choice, Export, apply, described, export, load
+from sqlmigrate.seeds.texts import as_yaml
 from support.places import ROOT
 
 DATA = ROOT / "data"
@@ -29,9 +32,7 @@ def changed_session(supabase) -> psycopg.Connection[Any]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for path in DATA.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
+    return Path(shutil.copytree(DATA, tmp_path / "data"))
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -141,3 +142,29 @@ def test_before_the_migrations_the_missing_table_is_named(supabase):
     assert "table public.llms does not exist" in messages
     assert "table public.system_agents does not exist" in messages
     assert {problem.hint for problem in caught.value.problems} == {"apply the migrations first: sqlmigrate apply"}
+
+
+def test_what_was_seeded_can_be_exported_and_seeds_back_unchanged(changed_session, supabase, copy):
+    apply(changed_session, load(copy))
+
+    def take(one: Export) -> None:
+        path = one.schema.path.with_name(one.schema.path.name.replace(".schema.json", ".yaml"))
+        path.write_text("".join(as_yaml(one.rows, one.schema.mapping.list)), encoding="utf-8")
+
+    names = ["llms", "system_agents"]
+    export(supabase.conninfo, names, take, folders=[copy], choice=Choice(), access=Access())
+
+    assert [file.path.name for file in load(copy).files] == ["llms.yaml", "system_agents.yaml"]
+    assert apply(changed_session, load(copy)).written == 0
+    assert "      system_prompt: |\n        You decide" in (copy / "system_agents.yaml").read_text(encoding="utf-8")
+
+
+def test_a_schema_of_the_tables_has_the_mapping_that_is_shipped(changed_session, supabase):
+    for name in ("llms", "system_agents"):
+        made = described(supabase.conninfo, name, Choice(), Access()).schema["x-sqlmigrate"]
+        shipped = json.loads((DATA / f"{name}.schema.json").read_text(encoding="utf-8"))["x-sqlmigrate"]
+
+        assert made["conflict"] == shipped["conflict"]
+        assert {name: made.get("columns", {}).get(name) for name in shipped.get("columns", {})} == shipped.get(
+            "columns", {}
+        )

@@ -21,7 +21,7 @@ _NO_SQL = (
     "review/commands.py",
     "review/report.py",
     "review/model.py",
-    "engine/retry.py",
+    "runlock/retry.py",
 )  # words to read
 _PARAMETER = re.compile(r"%\(\w+\)s|%s|\$\d+")
 SCHEMA = "sqlmigrate"

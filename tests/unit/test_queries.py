@@ -91,5 +91,5 @@ def test_every_version_of_the_history_has_its_script(version):
 def test_no_script_waits_for_a_version_that_is_not_used():
     found = sorted(path.name for path in files(queries).joinpath("history").iterdir() if path.name.endswith(".sql"))
 
-    # the table of attempts belongs to no version
-    assert found == [*(f"{version:03d}.sql" for version in range(1, history.VERSION + 1)), "attempts.sql"]
+    # the tables of attempts and of seed files belong to no version
+    assert found == [*(f"{version:03d}.sql" for version in range(1, history.VERSION + 1)), "attempts.sql", "seeds.sql"]

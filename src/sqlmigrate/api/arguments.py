@@ -145,16 +145,16 @@ def _wrong(name: str, wanted: str, value: Any) -> errors.UsageError:
 
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "database": _database,
-    **dict.fromkeys(("to", "shadow_url", "through", "migration_id", "reason", "operation", "since"), _text),
+    **dict.fromkeys(("to", "env", "shadow_url", "through", "migration_id", "reason", "operation", "since"), _text),
     **dict.fromkeys(("begin", "end"), _moment),
     "base": _base,
     **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),
-    **dict.fromkeys(("steps", "resume_at", "last"), _number),
+    **dict.fromkeys(("steps", "resume_at", "last", "accept_rows"), _number),
     **dict.fromkeys(
         ("allow_out_of_order", "single_transaction", "exact", "everything", "recorded", "superuser", "accept_loss"),
         _switch,
     ),
-    **dict.fromkeys(("workload", "attempts"), _switch),
+    **dict.fromkeys(("workload", "attempts", "prune"), _switch),
     "stats": _folder,
     **dict.fromkeys(("history_schema", "history_owners", "role", "search_path"), _setting),
     **dict.fromkeys(("lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "durable"), _setting),

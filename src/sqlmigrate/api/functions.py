@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from sqlmigrate import plan as planning
 from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options, sound
 from sqlmigrate.migrations import Migrations, load
 from sqlmigrate.plan import ApplyRequest, RollbackRequest
-from sqlmigrate.seeds import SeedResult, SeedSet
+from sqlmigrate.seeds import SeedResult, SeedSet, require_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,12 +34,12 @@ def read(directory: str | Path, *, order: Order = "name") -> Migrations:
 
 
 @checked
-def read_seeds(directory: str | Path) -> SeedSet:
+def read_seeds(directory: str | Path, *, env: str | None = None) -> SeedSet:
     """Read a folder of seed files and check each with its JSON Schema, without a database.
 
     Raises SeedError, whose `problems` hold everything that is wrong with the files.
     """
-    return seeds.load(Path(directory))
+    return seeds.load(Path(directory), env)
 
 
 @checked
@@ -321,25 +322,38 @@ def seed(
     database: str,
     data: str | Path | SeedSet,
     *,
+    prune: bool = False,
+    accept_loss: bool = False,
+    accept_rows: int | None = None,
     role: str | None = None,
     lock_timeout: Time = "2s",
+    lock_budget: Time = "10min",
     statement_timeout: Time = 0,
+    wait_lock: Time = "5min",
     history_schema: str = SCHEMA,
     history_owners: Sequence[str] = (),
+    observer: events.Observer = events.ignore,
 ) -> SeedResult:
     """Insert and update the rows of a folder of seed files, in one transaction; rows that are right are not written.
 
+    With `prune`, rows that no file names are deleted or changed, in tables whose schema says so. Where other rows go
+    with them, LossNotAccepted is raised unless `accept_loss` is true; where a file has no rows, unless `accept_rows` is
+    the number of rows that are deleted or changed in all.
+
     Every file is checked before the database is touched. Raises SeedError, whose `problems` hold what is wrong with
-    files, tables or rows, and ConnectionFailed; nothing was written then.
+    files, tables or rows, LockBudgetSpent, RunLockBusy and ConnectionFailed; nothing was written then.
     """
     options = run_options(
         role=role,
         lock_timeout=lock_timeout,
+        lock_budget=lock_budget,
         statement_timeout=statement_timeout,
+        wait_lock=wait_lock,
         history_schema=history_schema,
         history_owners=history_owners,
     )
     found = data if isinstance(data, SeedSet) else read_seeds(data)
+    accepted = accept_loss if accept_rows is None else accept_rows
     with own_errors():
         return seeds.run(
             conninfo(database),
@@ -347,6 +361,10 @@ def seed(
             role=options.role,
             lock_timeout=options.lock_timeout,
             statement_timeout=options.statement_timeout,
+            lock_budget=options.lock_budget,
+            wait_lock=options.wait_lock,
+            observer=observer,
+            accept=partial(require_accepted, accepted=accepted, option="accept_rows={}") if prune else None,
             history_schema=options.schema,
             history_owners=options.history_owners,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.review.model import Report
     from sqlmigrate.roundtrip import RoundTrips, Seen
+    from sqlmigrate.seeds import SeedSet
 
 
 @checked
@@ -30,6 +31,7 @@ def roundtrip(
     database: str | None = None,
     shadow_url: str | None = None,
     superuser: bool = False,
+    data: str | Path | SeedSet | None = None,
     role: str | None = None,
     search_path: str | None = None,
     statement_timeout: Time = 0,
@@ -40,9 +42,10 @@ def roundtrip(
     and then no server is started.
 
     A throwaway server is started for it, unless `shadow_url` names one where databases may be made and dropped. On a
-    server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count. No error of
-    a script is raised, not even where a file cannot be read as one: each migration gets its verdict. What is given is
-    a sequence of these; its `notes` say what is not like the target on that server, and which files took no part.
+    server of our own scripts run as an ordinary role, or as a `superuser`. Sample rows in `samples/` count, and so
+    does what fits of the seed data in `data`. No error of a script is raised, not even where a file cannot be read as
+    one: each migration gets its verdict. What is given is a sequence of these; its `notes` say what is not like the
+    target on that server, and which files took no part.
 
     `database` is only asked which server it is on: the throwaway one is of the same major version where there is one,
     and a `shadow_url` on its own cluster is refused.
@@ -63,7 +66,7 @@ def roundtrip(
     options = run_options(role=role, search_path=search_path, statement_timeout=statement_timeout)
     settings = config.Config(migrations=found.directory, shadow_url=shadow_url, role=options.role)
     notes: list[str] = []
-    request = trips.RoundTripRequest(migrations=found, ids=named, superuser=superuser)
+    request = trips.RoundTripRequest(migrations=found, ids=named, superuser=superuser, seeds=_seeds(data))
 
     def ask() -> Seen:
         return trips.read_server(conninfo(database)) if database is not None else trips.Seen()
@@ -128,6 +131,7 @@ def review(
     base: str = "replay",
     shadow_url: str | None = None,
     superuser: bool = False,
+    data: str | Path | SeedSet | None = None,
     role: str | None = None,
     search_path: str | None = None,
     statement_timeout: Time = 0,
@@ -140,7 +144,8 @@ def review(
     Without any of them it is what is pending in the `database`, or without one the last migration. The database is only
     read: its history, and how large and busy its tables are; `stats` is a file of such figures instead, and `workload`
     asks it for the statements of the application too. With `base="dump"` the scripts run on a dump of its schema. They
-    run on a throwaway server, unless `shadow_url` names one, as for `roundtrip`. The folder is read anew.
+    run on a throwaway server, unless `shadow_url` names one, as for `roundtrip`. The folder is read anew. What fits of
+    the seed data in `data` is loaded as sample rows, and compared with the `database`.
 
     Raises MigrationsError where the files do not fit, UsageError for an id or a revision that is not there,
     HistoryError where the history cannot be read, ServerError or ConnectionFailed where there is no server to be had.
@@ -180,5 +185,13 @@ def review(
             base=base,
             superuser=superuser,
             workload=workload,
+            seeds=_seeds(data),
             observer=observer,
         )
+
+
+def _seeds(data: str | Path | SeedSet | None) -> SeedSet | None:
+    """Return what was read before, or read the folder, where there is one."""
+    from sqlmigrate import seeds  # noqa: PLC0415  most programs need none of it
+
+    return data if data is None or isinstance(data, seeds.SeedSet) else seeds.load(Path(data))

@@ -12,9 +12,11 @@ from sqlmigrate.sql.directives import PHASES
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.cli.comparing import Check
+    from sqlmigrate.cli.seed_run import SeedRun
     from sqlmigrate.connection import Gate, ServerInfo
+    from sqlmigrate.engine import Preview
     from sqlmigrate.migrations import Migrations
-    from sqlmigrate.plan import Plan
+    from sqlmigrate.plan import ApplyRequest, Plan
     from sqlmigrate.target import Target
 
 EPILOG = """\b
@@ -24,10 +26,15 @@ Examples:
   sqlmigrate apply --to 20260304_change   up to this one, and no further
   sqlmigrate apply --steps 1              the next one
   sqlmigrate apply --phase before-deploy  before a new version is out
+  sqlmigrate apply --seed                 and then what `seed` writes
 """
 
 _NOT_BETWEEN = (
     "the hooks before_migration and after_migration run between transactions, and --single-transaction has only one"
+)
+_NOT_TOGETHER = (
+    "--seed writes the seed data in a transaction of its own, after the migrations, and --single-transaction has only "
+    "one: run `sqlmigrate seed` afterwards"
 )
 
 
@@ -50,6 +57,7 @@ _NOT_BETWEEN = (
 @click.option(
     "--check-drift", is_flag=True, default=None, help="Compare the database with its files, before and after."
 )
+@click.option("--seed", "seeds", is_flag=True, help="Then write the seed data, under the same run lock.")
 @running
 def command(
     app: App,
@@ -61,6 +69,7 @@ def command(
     single_transaction: bool,
     exact: bool,
     resume_at: int | None,
+    seeds: bool,
 ) -> None:
     """Apply pending migrations, each in one transaction together with its history row.
 
@@ -71,6 +80,9 @@ def command(
         raise click.UsageError("give either --to or --steps, not both")
     if single_transaction and app.config.hooks.between:
         raise click.UsageError(_NOT_BETWEEN)
+    if single_transaction and seeds:
+        raise click.UsageError(_NOT_TOGETHER)
+    seeding = _seeding(app) if seeds else None
     early = app.connecting()
     from sqlmigrate import (  # noqa: PLC0415  --help needs none of it
         engine,
@@ -96,33 +108,58 @@ def command(
         )
         check = _check(app, target.conninfo, found)
         if dry_run:
-            from sqlmigrate.cli.plan import say_what_waits, show_dry_run  # noqa: PLC0415  only for a dry run
-
             gate_ = app.announcing(target)
             preview = engine.preview(target.conninfo, request, app.options(), gate=gate_, early=early)
             app.require_proofs(found, preview.info, preview.plan, outcome=plan.NO_PLAN)
-            show_dry_run(app, preview, _nothing(preview.plan, to), found, resume_at)
-            say_what_waits(app, preview.plan)
+            _show(app, target, preview, request, seeding)
             return
         observer = app.observer(drawer(app.output), hooks=True)
-        gate = _gate(app, target, found, check)
-        result = engine.run(target.conninfo, request, app.options(), gate=gate, observer=observer, early=early)
+        gate = _gate(app, target, found, check, seeding)
+        after = seeding.after(target, observer) if seeding else None
+        result = engine.run(
+            target.conninfo, request, app.options(), gate=gate, observer=observer, early=early, after=after
+        )
         compared = check.after(result) if check else {}
     if app.config.dump_after_apply:
         from sqlmigrate.cli.dump import after_apply  # noqa: PLC0415  only where the settings ask for it
 
         compared |= after_apply(app, found, result)
+    if seeding:
+        compared |= {"seeds": seeding.as_json()}
     app.output.result(**result_as_json(result), losses=losses_as_json(result.plan, found), **compared)
     app.output.line(f"{len(result.ran)} applied" if result.ran else _nothing(result.plan, to))
     if result.plan.waits:
         from sqlmigrate.cli.plan import say_what_waits  # noqa: PLC0415  only with --phase
 
         say_what_waits(app, result.plan)
+    if seeding:
+        seeding.say()
     if check:
         check.end()
 
 
-def _gate(app: App, target: Target, found: Migrations, check: Check | None) -> Gate[Plan]:
+def _show(app: App, target: Target, preview: Preview, request: ApplyRequest, seeding: SeedRun | None) -> None:
+    """Show what would run, and what would be seeded."""
+    from sqlmigrate.cli.plan import say_what_waits, show_dry_run  # noqa: PLC0415  only for a dry run
+
+    more = seeding.previewed(target, after=len(preview.plan.steps)) if seeding else {}
+    nothing = _nothing(preview.plan, request.to)
+    show_dry_run(app, preview, nothing, request.migrations, request.resume_at, **more)
+    say_what_waits(app, preview.plan)
+    if seeding:
+        seeding.say_preview()
+
+
+def _seeding(app: App) -> SeedRun:
+    """Read the seed files before anything runs."""
+    from sqlmigrate.cli.seed_run import SeedRun  # noqa: PLC0415  only where it was asked for
+
+    return SeedRun(app)
+
+
+def _gate(
+    app: App, target: Target, found: Migrations, check: Check | None, seeding: SeedRun | None = None
+) -> Gate[Plan]:
     """Return what happens before the first script runs: warnings, proofs, the look for drift, and the question."""
 
     def gate(info: ServerInfo, planned: Plan) -> None:
@@ -136,7 +173,8 @@ def _gate(app: App, target: Target, found: Migrations, check: Check | None) -> G
         if check:
             check.before()
         if planned.steps:
-            question = f"Apply {_count(planned)} to {info.database}?"
+            then = f" and then write {seeding.count}" if seeding else ""
+            question = f"Apply {_count(planned)} to {info.database}{then}?"
             confirm_plan(app, question, planned, found, database=info.database, always=False)
             app.output.recorder.begins(info, (item.migration_id for item in planned.steps))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli import seed_status
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import common
 from sqlmigrate.cli.watching import harm
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.connection import Connection
     from sqlmigrate.events import Blocker, Harm
-    from sqlmigrate.history import AttemptRow, LogRow
+    from sqlmigrate.history import AttemptRow, LogFilter, LogRow, SeededRow
 
 OPERATIONS = ("apply", "rollback", "mark", "unmark", "accept", "resume", "seed")
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
@@ -68,13 +70,31 @@ def command(
                 raise
             attempts = []
             app.output.warning(f"attempts are not shown: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+        seeded = [] if failed or migration_id or operation not in {None, "seed"} else _seeded(app, session, wanted)
     shown = [] if failed else rows
-    app.output.result(history=[_as_json(row) for row in shown], attempts=[_attempt_as_json(row) for row in attempts])
+    app.output.result(
+        history=[_as_json(row) for row in shown],
+        attempts=[_attempt_as_json(row) for row in attempts],
+        seeds=[seed_status.row_as_json(row) for row in seeded],
+    )
     without = [row for row in attempts if row.state != "done"]
     if failed:
         _show_attempts(app, without)
     else:
         _show(app, rows, attempts, len(without))
+
+
+def _seeded(app: App, session: Connection, wanted: LogFilter) -> list[SeededRow]:
+    """Read which seed files were written; a role that may read the history may not always read them."""
+    from sqlmigrate import history  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.errors import HistoryError  # noqa: PLC0415  same
+
+    try:
+        return history.read_seeded(session, app.config.history_schema, wanted, owners=app.config.history_owners)
+    except HistoryError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        app.output.warning(f"seed files are not shown: {error.message}{hint}")
+        return []
 
 
 def _as_json(row: LogRow) -> dict[str, Any]:

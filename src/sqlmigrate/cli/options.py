@@ -15,6 +15,8 @@ from sqlmigrate.cli.recording import RECORDING, Recorder, open_records
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sqlmigrate.seeds import SeedSet
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 _COMMON = (
@@ -34,14 +36,12 @@ _COMMON = (
     click.option("--no-color", is_flag=True, help="Print without colours (so does NO_COLOR)."),
 )
 _RUNNING = (
-    click.option("--role", metavar="ROLE", help="Run the scripts as this role (SET ROLE)."),
+    click.option("--role", metavar="ROLE", help="Work as this role (SET ROLE)."),
     click.option(
         "--lock-timeout", metavar="TIME", help="How long a statement waits for a lock inside PostgreSQL [2s]."
     ),
     click.option("--statement-timeout", metavar="TIME", help="Cancel a statement that takes longer [0: no limit]."),
-    click.option(
-        "--lock-budget", metavar="TIME", help="How long a script is retried when it cannot get a lock [10min]."
-    ),
+    click.option("--lock-budget", metavar="TIME", help="How long to try again when a lock is not granted [10min]."),
     click.option("--wait-lock", metavar="TIME", help="How long to wait for another run of sqlmigrate [5min]."),
 )
 _GUARDS = (
@@ -109,6 +109,16 @@ def writing(command: F) -> F:
     return _with_app(command, (_NAMING, *_RUNNING[-1:], *RECORDING, *_COMMON))
 
 
+def seeding(command: F) -> F:
+    """Add to a command the options of those that write rows under the run lock, as a role."""
+    return _with_app(command, (_NAMING, *_RUNNING, *RECORDING, *_COMMON))
+
+
+def reading_as(command: F) -> F:
+    """Add to a command the options of those that read rows as a role, beside the common ones."""
+    return _with_app(command, (*_RUNNING[:3], *_COMMON))
+
+
 def forgetting(command: F) -> F:
     """Add to a command the options of those that write, and ask everywhere."""
     return _with_app(command, (*_CONFIRMING, *_RUNNING[-1:], *_COMMON))
@@ -149,6 +159,16 @@ jobs = click.option(
     metavar="N",
     help="Use N throwaway servers in parallel [one for each 20 migrations, at most 4].",
 )
+
+
+seeds = click.option("--seeds", is_flag=True, help="Load what fits of the seed data as sample rows, too.")
+
+
+def sample_seeds(app: App) -> SeedSet:
+    """Read the seed files for sample rows."""
+    from sqlmigrate.seeds import load  # noqa: PLC0415  only where they are asked for
+
+    return load(app.config.data, app.config.env)
 
 
 def require_own_servers(app: App, jobs: int | None) -> None:

@@ -96,28 +96,43 @@ class Log:
 class Bar:
     """Shows it in place, on a terminal."""
 
-    def __init__(self, bar: Progress) -> None:
-        self._bar, self._pace = bar, Pace()
+    def __init__(self, bar: Progress, after: float = 0.0) -> None:
+        self._bar, self._pace, self._is_shown = bar, Pace(), False
+        self._starts = time.monotonic() + after
         self._task = bar.add_task("", total=None)
 
     def tell(self, what: str, done: int, total: int, *, before: int = 0, after: int = 0) -> None:
         """Show it."""
         from rich.markup import escape  # noqa: PLC0415  only on a terminal
 
+        if not self._is_shown:
+            if time.monotonic() < self._starts:
+                return
+            self._bar.start()
+            self._is_shown = True
         words = escape(one_line(f"{what}: {self._pace.words(done, total, before=before, after=after)}", styled=False))
         self._bar.update(self._task, description=words, total=total, completed=done)
 
     @contextmanager
     def giving_way(self) -> Iterator[None]:
         """Take the bar away for a block."""
-        self._bar.stop()
+        self.end()
         yield
-        self._bar.start()
+        if self._is_shown:
+            self._bar.start()
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._is_shown:
+            self._bar.stop()
 
 
 @contextmanager
-def following(output: Output) -> Iterator[Follower]:
-    """Show how far work is in a block: with a bar where somebody sits at a terminal, else in a line now and then."""
+def following(output: Output, *, after: float = 0.0) -> Iterator[Follower]:
+    """Show how far work is in a block: with a bar where somebody sits at a terminal, else in a line now and then.
+
+    The bar is there once work has gone on for so many seconds.
+    """
     if output.quiet or output.as_json or not is_terminal(sys.stderr):
         yield Log(output)
         return
@@ -125,5 +140,8 @@ def following(output: Output) -> Iterator[Follower]:
     from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415  same
 
     columns = (TextColumn("[progress.description]{task.description}"), BarColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Bar(bar)
+    bar = Bar(Progress(*columns, console=Console(stderr=True), transient=True), after)
+    try:
+        yield bar
+    finally:
+        bar.end()

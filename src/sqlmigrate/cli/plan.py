@@ -91,15 +91,20 @@ def command(
             click.echo(part.encode(), nl=False)
 
 
-def show_dry_run(app: App, preview: Preview, nothing: str, found: Migrations, resume_at: int | None = None) -> None:
-    """Say what `apply` or `rollback` would run, in order, and where it would go on; `nothing` where there is none."""
+def show_dry_run(
+    app: App, preview: Preview, nothing: str, found: Migrations, resume_at: int | None = None, **more: object
+) -> None:
+    """Say what `apply` or `rollback` would run, in order, and where it would go on; `nothing` where there is none.
+
+    `more` is what JSON has beside it.
+    """
     planned = preview.plan
     would, done = ("roll back", "rolled back") if planned.operation == "rollback" else ("apply", "applied")
     for note in planned.notes:
         app.output.warning(note)
     steps = steps_as_json(planned)
     show_losses(app.output, planned, found)
-    app.output.result(dry_run=True, migrations=steps, losses=losses_as_json(planned, found))
+    app.output.result(dry_run=True, migrations=steps, losses=losses_as_json(planned, found), **more)
     for step in steps:
         stopped = preview.found.half_way_of(str(step["migration_id"]))
         goes_on = stopped is not None and stopped.operation == planned.operation

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ROW_WIDTH = 200
 _SAY_AGAIN = 30.0  # seconds
+_SEEDS = "seed data"  # what runs without a migration
 _DONE = {"apply": "applied", "rollback": "rolled back"}
 
 
@@ -61,7 +62,7 @@ def drawer(output: Output) -> events.Observer:
                 _draw_rows(output, event)
             case events.Blocked():
                 for blocker in event.blockers:
-                    what = f"{event.migration_id} waits for" if blocker.direct else "  behind that,"
+                    what = f"{event.migration_id or _SEEDS} waits for" if blocker.direct else "  behind that,"
                     output.progress(printable(f"  {what} {blocker}"))
             case events.KilledRunFound():
                 output.progress(printable(_killed(event)))
@@ -113,8 +114,9 @@ def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten 
         case events.LockRetry():
             said = event.message.message if event.message else "a lock was not granted"
             said = f"stopped, since {event.guard}" if event.guard else said
+            at = f" at {event.place}" if event.place else ""
             output.progress(
-                f"{event.migration_id}: {printable(said)} (attempt {event.attempt} at {event.place}, rolled back); "
+                f"{event.migration_id or _SEEDS}: {printable(said)} (attempt {event.attempt}{at}, rolled back); "
                 f"next attempt in {event.pause:.1f} s, giving up in {event.seconds_left:.0f} s"
             )
             for blocker in event.blockers:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import json_text
-from sqlmigrate.cli.options import common, require_own_servers, shadowing
+from sqlmigrate.cli.options import common, require_own_servers, sample_seeds, shadowing
 from sqlmigrate.cli.options import jobs as jobs_option
+from sqlmigrate.cli.options import seeds as seeds_option
 from sqlmigrate.cli.output import is_terminal, saved
 from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
@@ -95,6 +96,7 @@ _NARROW, _WIDE = 60, 120
     type=click.Choice(list(_TOO_BAD)),
     help="Exit with 3 for this verdict or a worse one, and for edits of migrations of REV [danger: the verdict alone].",
 )
+@seeds_option
 @jobs_option
 @shadowing
 @common
@@ -113,6 +115,7 @@ def command(
     workload_file: tuple[Path, ...],
     write_remedy: str | None,
     fail_on: FailOn | None,
+    seeds: bool,
     jobs: int | None,
     base: str,
     shadow_superuser: bool,
@@ -149,6 +152,7 @@ def command(
             superuser=shadow_superuser,
             workload=workload or (app.config.workload and target is not None),
             workload_files=workload_file or app.config.workload_file,
+            seeds=sample_seeds(app) if seeds else None,
             jobs=jobs,
             observer=app.output.recorder.noting(_noting(bugs, stack.enter_context(_progress(app))), runs=False),
         )

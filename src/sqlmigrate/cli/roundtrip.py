@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.foreign_text import printable
-from sqlmigrate.cli.options import common, require_own_servers, shadowing
+from sqlmigrate.cli.options import common, require_own_servers, sample_seeds, shadowing
 from sqlmigrate.cli.options import jobs as jobs_option
+from sqlmigrate.cli.options import seeds as seeds_option
 from sqlmigrate.cli.output import error_as_json, problem_as_json, render_error, render_problem, saved
 from sqlmigrate.cli.pace import following
 from sqlmigrate.cli.progress import draw_cache
@@ -47,6 +48,7 @@ recorded, 70 if a pair met a bug of ours (the others are still tried).
 """
 _COLORS = {"exact": "green", "text_only": "green", "order_only": "green", "lossy": "yellow"}
 _MISTAKE = "give either IDs, --since or --all"
+_NOT_RECORDED = "--write records what the files of each migration prove by themselves: leave out --seeds"
 
 
 @click.command(epilog=EPILOG)
@@ -55,6 +57,7 @@ _MISTAKE = "give either IDs, --since or --all"
 @click.option("--since", metavar="REV", help="Try what is added or changed since a revision of git (merge base).")
 @click.option("--strict", is_flag=True, help="Exit with 3 for lossy too.")
 @click.option("--write", is_flag=True, help="Record the results in proofs/ID.json.")
+@seeds_option
 @jobs_option
 @shadowing
 @common
@@ -69,6 +72,7 @@ def command(
     since: str | None,
     strict: bool,
     write: bool,
+    seeds: bool,
     jobs: int | None,
     base: str,
     shadow_superuser: bool,
@@ -85,12 +89,20 @@ def command(
 
     if bool(ids) + everything + (since is not None) > 1:
         raise click.UsageError(_MISTAKE)
+    if write and seeds:
+        raise click.UsageError(_NOT_RECORDED)
     require_own_servers(app, jobs)
     found = migrations.of_project(app.config, one_by_one=True)
     if since is not None and not (ids := _new(found, since)):
         _nothing_new(app, reports, found, since)
         return
-    request = roundtrip.RoundTripRequest(migrations=found, ids=tuple(ids), superuser=shadow_superuser, jobs=jobs)
+    request = roundtrip.RoundTripRequest(
+        migrations=found,
+        ids=tuple(ids),
+        superuser=shadow_superuser,
+        jobs=jobs,
+        seeds=sample_seeds(app) if seeds else None,
+    )
     ask = partial(_base if base == "dump" else _server_of_target, app)
     started = time.monotonic()
     cached = app.output.recorder.noting(partial(draw_cache, app.output), runs=False)
@@ -103,7 +115,7 @@ def command(
         version, settings, isolation = first.version, _settings(first), first.isolation
     seconds = time.monotonic() - started
     written = proofs.write(found, trips) if write else []
-    for problem in () if write else proofs.outdated(found, trips):
+    for problem in () if write or seeds else proofs.outdated(found, trips):
         app.output.warning(f"{problem}; record it again with --write")
     result = {
         "migrations": [_as_json(trip) for trip in trips],
@@ -234,6 +246,7 @@ def _lines(trip: RoundTrip) -> list[str]:
     lines += _part("tried without these, which could not be applied before it:", map(str, trip.left_out))
     if trip.zone is not None:
         lines.append(f"  found in time zone {trip.zone}; the target's is not known, and in UTC the verdict is better")
+    lines += _seeded(trip)
     lines += _part("before and after the rollback differ:", as_text(trip.differences))
     lines += _part("applied again, the result differs from the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))
@@ -250,6 +263,15 @@ def _said(trip: RoundTrip) -> list[str]:
     for problem in (*trip.expectations, *trip.not_tried):
         lines += render_problem(problem, mark="  ")
     return lines
+
+
+def _seeded(trip: RoundTrip) -> list[str]:
+    """Say what was loaded of the seed data."""
+    if trip.seeded is None:
+        return []
+    rows = "1 row" if trip.seeded.rows == 1 else f"{trip.seeded.rows} rows"
+    lines = [f"  seed data: {rows} loaded before it"]
+    return [*lines, *_part("left out, since it does not fit there:", map(str, trip.seeded.left_out))]
 
 
 def _part(title: str, lines: Iterable[str]) -> list[str]:
@@ -300,6 +322,12 @@ def _as_json(trip: RoundTrip) -> dict[str, Any]:
         "zone": trip.zone,
         "without": list(trip.without),
         "seconds": round(trip.seconds, 3),
+        "seeds": {
+            "rows": trip.seeded.rows,
+            "left_out": [problem_as_json(problem) for problem in trip.seeded.left_out],
+        }
+        if trip.seeded
+        else None,
     }
 
 

@@ -8,54 +8,111 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from sqlmigrate.cli.options import common, writing
+from sqlmigrate.cli import seed_diff, seed_export, seed_prune, seed_rows
+from sqlmigrate.cli.options import common, reading_as, seeding
+from sqlmigrate.cli.seed_run import SeedRun, load, say_how_to_begin
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
-    from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.seeds import SeedSet
 
-_BEGIN = (
-    "start with two files: NAME.yaml with the rows, and NAME.schema.json, which says what a row looks like and, "
-    "under x-sqlmigrate, which table it goes to; docs/seeding.md shows both"
-)
 EPILOG = """\b
 Examples:
   sqlmigrate seed        validate all files, then apply them at once
   sqlmigrate seed check  only validate, without a database
+  sqlmigrate seed check --env staging --show   show all rows, and from where
+  sqlmigrate seed diff   show what seed would do, and do nothing
+  sqlmigrate seed diff --check   exit status 3 if anything differs
+  sqlmigrate seed --prune        also remove rows that no file names
+  sqlmigrate seed schema countries   print a schema for a table
+  sqlmigrate seed export countries --output data/   write rows as a seed file
 """
-_DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the YAML files.")
+_DATA = click.option("--data", type=click.Path(path_type=Path), help="The folder of the seed files.")
+
+
+_CHECK = click.option("--check", is_flag=True, help="Exit with 3 if seeding would write anything.")
 
 
 @click.group(invoke_without_command=True, epilog=EPILOG)
 @_DATA
-@writing
+@click.option("--dry-run", is_flag=True, help="Show what would be written, as `seed diff` does, and write nothing.")
+@click.option("--check", is_flag=True, help="With --dry-run: exit with 3 if anything would be written.")
+@seed_prune.PRUNE
+@seed_prune.ACCEPTING
+@seeding
 @click.pass_context
-def command(context: click.Context, app: App) -> None:
-    """Validate the seed data and apply it: rows are inserted or updated, never deleted.
+def command(
+    context: click.Context,
+    app: App,
+    *,
+    dry_run: bool,
+    check: bool,
+    prune: bool,
+    accepted: int | bool | None,
+) -> None:
+    """Validate the seed data and apply it: rows are inserted or updated, and with --prune removed.
 
-    Each YAML file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
+    Each file in the data folder has its JSON Schema beside it, which also says which table its rows go to.
+    With --env NAME, the files in its folder NAME add rows, and take the place of rows with the same key.
     A second run writes nothing.
     """
-    if context.invoked_subcommand is None:
-        _apply(app)
-    elif given := _given(context):
-        raise click.UsageError(f"{', '.join(given)}: options of `seed check` come after `check`")
+    if (name := context.invoked_subcommand) is not None:
+        if given := _given(context):
+            raise click.UsageError(f"{', '.join(given)}: options of `seed {name}` come after `{name}`")
+    elif dry_run:
+        seed_diff.run(context, app, load(app), check=check, prune=prune)
+    elif accepted is not None and not prune:
+        raise click.UsageError("--accept-loss goes with --prune: nothing else of `seed` loses rows")
+    elif check:
+        raise click.UsageError("--check goes with --dry-run; to validate the files only, call `seed check`")
+    else:
+        _apply(app, seed_prune.Asked(app, False if accepted is None else accepted) if prune else None)
 
 
 @command.command()
 @_DATA
+@_CHECK
+@click.option("--prune", is_flag=True, help="With --check: rows that `seed --prune` would remove count, too.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown"]), default="text", help="How to print it [text]."
+)
+@reading_as
+@click.pass_context
+def diff(context: click.Context, app: App, *, check: bool, prune: bool, form: str) -> None:
+    """Show what `seed` would write, and write nothing.
+
+    These are rows to insert and rows to update, with old and new values. Rows that no file names are shown, too, and
+    what `seed --prune` would do with them.
+    """
+    seed_diff.run(context, app, load(app), check=check, prune=prune, form=form)
+
+
+@command.command()
+@_DATA
+@click.option("--show", is_flag=True, help="Show all rows, each with where it comes from and what it overrides.")
 @common
-def check(app: App) -> None:
-    """Validate every file against its JSON Schema, without a database."""
-    found = _load(app)
-    app.output.result(files=[{"file": str(file.path), "rows": len(file.rows)} for file in found.files])
-    for file in found.files:
-        rows = "1 row" if len(file.rows) == 1 else f"{len(file.rows)} rows"
-        app.output.line(f"{file.path}: {rows} for {file.mapping.table}")
-    app.output.line("1 file is valid" if len(found.files) == 1 else f"{len(found.files)} files are valid")
+def check(app: App, *, show: bool) -> None:
+    """Validate every file against its JSON Schema, without a database.
+
+    With --env, the files of that environment are laid over the others.
+    """
+    found = load(app)
+    sources = [(source, file) for file in found.files for source in file.sources]
+    shown = {"tables": seed_rows.as_json(found)} if show else {}
+    app.output.result(files=[seed_rows.source_as_json(source) for source, _ in sources], **shown)
+    for source, file in sources:
+        rows = "1 row" if source.rows == 1 else f"{source.rows} rows"
+        over = f", {source.overriding} in the place of others" if source.overriding else ""
+        app.output.line(f"{source.path}: {rows} for {file.mapping.table}{over}")
+    app.output.line("1 file is valid" if len(sources) == 1 else f"{len(sources)} files are valid")
+    if show:
+        for line in seed_rows.lines(found):
+            app.output.line(line)
     if not found.files:
-        app.output.line(_BEGIN)
+        say_how_to_begin(app)
+
+
+command.add_command(seed_export.schema)
+command.add_command(seed_export.export)
 
 
 def _given(context: click.Context) -> list[str]:
@@ -68,62 +125,12 @@ def _is_typed(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def _load(app: App) -> SeedSet:
-    from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
+def _apply(app: App, pruning: seed_prune.Asked | None) -> None:
+    from sqlmigrate.cli.progress import drawer  # noqa: PLC0415  --help needs none of it
 
-    found = seeds.load(app.config.data)
-    for warning in found.warnings:
-        app.output.warning(str(warning))
-    return found
-
-
-def _apply(app: App) -> None:
-    from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.events import RowsWritten, ignore  # noqa: PLC0415  same
-
-    found = _load(app)
-    config = app.config
-    note = app.observer(ignore, hooks=True)
+    run = SeedRun(app, pruning)
+    observer = app.observer(drawer(app.output), hooks=True)
     with app.target() as target:
-        asks = app.asking(target, lambda info, _: f"Seed {info.database}?")
-
-        def gate(info: ServerInfo, rows: SeedSet) -> None:
-            asks(info, rows)
-            app.output.recorder.begins(info)
-
-        result = seeds.run(
-            target.conninfo,
-            found,
-            role=config.role,
-            lock_timeout=config.lock_timeout,
-            statement_timeout=config.statement_timeout,
-            gate=gate,
-            history_schema=config.history_schema,
-            history_owners=config.history_owners,
-        )
-    for item in result.tables:
-        note(RowsWritten(str(item.table), item.inserted, item.updated, item.unchanged, item.kept))
-    app.output.result(
-        tables=[
-            {
-                "table": str(item.table),
-                "inserted": item.inserted,
-                "updated": item.updated,
-                "unchanged": item.unchanged,
-                "kept": item.kept,
-            }
-            for item in result.tables
-        ],
-        written=result.written,
-        warnings=result.warnings,
-    )
-    for warning in result.warnings:
-        app.output.warning(warning)
-    for item in result.tables:
-        kept = f", {item.kept} kept by a trigger" if item.kept else ""
-        app.output.line(
-            f"{item.table}: {item.inserted} inserted, {item.updated} updated, {item.unchanged} unchanged{kept}"
-        )
-    if not result.tables:
-        app.output.line(f"no seed files in {config.data}")
-        app.output.line(_BEGIN)
+        run.write(target, observer)
+    app.output.result(**run.as_json())
+    run.say()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli import seed_status
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import render_problem
@@ -63,6 +64,7 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool, repor
         errors, warnings = plan.contradictions(
             states, known, exact=exact, developing=for_development(target, app.config)
         )
+        seeded = seed_status.read(app, session, known)
     told = [*found.misnumbered, *known.standing.remarks()]
     for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")
@@ -72,7 +74,11 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool, repor
         word = "warning" if problem.warning else "apply refuses this"
         first, *rest = render_problem(problem)
         app.output.detail(f"{word}: {first}", *rest)
-    result = {"migrations": [_as_json(item) for item in states], "summary": _counts(states)}
+    result = {
+        "migrations": [_as_json(item) for item in states],
+        "summary": _counts(states),
+        "seeds": [seed_status.as_json(one) for one in seeded],
+    }
     issues = left_to_do(states, root_of(found.directory), found.directory, __version__, exact=exact)
     publish(app, reports, issues, app.output.document(**result))
     app.output.result(**result)
@@ -87,6 +93,8 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool, repor
         elif item.stopped:
             app.output.line(*_half_way(item, item.stopped))
     app.output.prose(_summary(states, str(found.directory)))
+    if seeded:
+        app.output.line(*seed_status.lines(seeded))
     if newer := [item.migration_id for item in states if item.ahead]:
         app.output.prose(plan.said_of(newer))
     attention = check and any(plan.needs_attention(item) or (exact and item.ahead) for item in states)

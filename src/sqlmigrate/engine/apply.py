@@ -10,11 +10,11 @@ from sqlmigrate import history
 from sqlmigrate.connection import allow, probe, require_writable, session
 from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
-from sqlmigrate.errors import HistoryError
+from sqlmigrate.errors import Error, HistoryError
 from sqlmigrate.plan import NO_PLAN, State, edited, make, status, texts_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import Connection, Gate, ServerInfo
@@ -70,13 +70,15 @@ def run(
     gate: Gate[Plan] = allow,
     observer: Observer | None = None,
     early: Early | None = None,
+    after: Callable[[runlock.RunLock | None], object] | None = None,
 ) -> Result:
     """Apply or roll back what is asked for, each script in one transaction with its history row.
 
     `gate` is called once with the server and the plan before anything is written; it raises to stop. Raises what
     `plan.make` raises, and ExecutionError at the first failing script: what ran before it stays, and its own
     transaction leaves nothing. A script outside a transaction that stopped half way goes on where it stopped.
-    A session that is being opened `early` is used.
+    A session that is being opened `early` is used. `after` is called when all scripts have run, under the same run
+    lock, or without one where there was nothing to run.
     """
     with session(conninfo, early=early) as connection:
         info = probe(connection)
@@ -89,6 +91,7 @@ def run(
             settle_writer(conninfo, connection, info)
         gate(info, plan)
         if not plan.steps:
+            _do_after(after, None)
             return Result(plan)
         from sqlmigrate.engine.attempts import Attempts  # noqa: PLC0415  most calls find nothing to do
         from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  same
@@ -107,7 +110,22 @@ def run(
             go = worker.run_together if request.single_transaction else worker.run_each
             with attempts.kept(worker.watcher):
                 ran = go(steps, plan.operation)
+            if after is not None:
+                worker.watcher.rest()
+                _do_after(after, lock, ran)
     return Result(plan, tuple(ran))
+
+
+def _do_after(
+    after: Callable[[runlock.RunLock | None], object] | None, lock: runlock.RunLock | None, ran: Sequence[Ran] = ()
+) -> None:
+    """Do what was to be done behind the scripts; where it fails, that says which of them are applied."""
+    if after is None:
+        return
+    try:
+        after(lock)
+    except Error as error:
+        raise error.replaced(done=tuple(item.migration_id for item in ran)) from None
 
 
 def states(connection: Connection, migrations: Migrations, options: Options) -> tuple[list[Status], History]:

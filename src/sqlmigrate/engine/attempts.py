@@ -15,11 +15,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import history
-from sqlmigrate.engine.retry import CANCELED, RETRIED
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.events import Harm, KilledRunFound, LockRetry, Progress, ScriptFinished, ScriptStarted, ignore
 from sqlmigrate.history.attempts import Attempt, Writing
 from sqlmigrate.runlock import aside
+from sqlmigrate.runlock.retry import CANCELED, RETRIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,6 @@ import psycopg
 from sqlmigrate import history
 from sqlmigrate.connection import be_patient, server_message, silence
 from sqlmigrate.engine.lag import Lag
-from sqlmigrate.engine.retry import with_retry
 from sqlmigrate.engine.stepwise.context import Context
 from sqlmigrate.engine.stepwise.journal import Sender, found_journal
 from sqlmigrate.engine.stepwise.stepper import Stepper
@@ -26,6 +25,7 @@ from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, Interrupt
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
 from sqlmigrate.runlock.blockers import Watcher
 from sqlmigrate.runlock.harm import Limits
+from sqlmigrate.runlock.retry import with_retry
 from sqlmigrate.sql.statement.reach import may_set_synchronous_commit
 
 if TYPE_CHECKING:

@@ -166,9 +166,12 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A statement waits for a lock that others hold; behind them stand those that they wait for themselves."""
+    """A statement waits for a lock that others hold; behind them stand those that they wait for themselves.
 
-    migration_id: str
+    Without a migration it is one that writes seed data.
+    """
+
+    migration_id: str | None
     blockers: tuple[Blocker, ...]
 
 
@@ -193,10 +196,10 @@ class HalfWayForgotten:
 class LockRetry:
     """A lock was not granted in time (55P03) or a deadlock was broken (40P01); the whole transaction runs again.
 
-    So it does where a guard let others go; `guard` says why.
+    So it does where a guard let others go; `guard` says why. Without a migration it is seed data that is written.
     """
 
-    migration_id: str
+    migration_id: str | None
     attempt: int
     pause: float
     seconds_left: float
@@ -277,13 +280,17 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class RowsWritten:
-    """What a seed run has committed to one table; `kept` counts rows that a trigger kept as they were."""
+    """What a seed run has committed to one table; `kept` counts rows that a trigger kept as they were.
+
+    `pruned` counts rows that no file names, which were deleted or changed for that.
+    """
 
     table: str
     inserted: int
     updated: int
     unchanged: int
     kept: int
+    pruned: int = 0
 
 
 Event = (

@@ -9,7 +9,15 @@ from sqlmigrate.files.lookup import upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
 from sqlmigrate.files.reading import folder_of_files, open_file, read_bytes, read_json, record
 from sqlmigrate.files.tracked import may_be_tracked
-from sqlmigrate.files.writing import make_folder, move, opened_to_append, write_new, write_text
+from sqlmigrate.files.writing import (
+    make_folder,
+    move,
+    opened_to_append,
+    require_new,
+    write_new,
+    write_new_parts,
+    write_text,
+)
 
 __all__ = [
     "Git",
@@ -25,11 +33,13 @@ __all__ = [
     "read_bytes",
     "read_json",
     "record",
+    "require_new",
     "root_of",
     "since",
     "upwards",
     "why_not_trusted",
     "writable_by_others",
     "write_new",
+    "write_new_parts",
     "write_text",
 ]

@@ -5,6 +5,7 @@ See `links` for those that are followed.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from sqlmigrate.errors import Error, Place
 from sqlmigrate.files.links import followed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LAST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -24,6 +25,7 @@ _STEP = _LAST | getattr(os, "O_PATH", 0)  # Linux: a folder above need not be re
 _MODE = 0o666  # less the umask
 _PRIVATE = 0o600
 _NAME_MAX = 255  # bytes
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 def write_text(path: Path, text: str) -> None:
@@ -58,8 +60,28 @@ def opened_to_append(path: Path) -> int:
 def write_new(path: Path, text: str) -> None:
     """Write a file in UTF-8 that must not be there yet; raises FileExistsError where it is, Error as `write_text`."""
     with _told(path), _folder(followed(path.parent) or path.parent) as folder:
-        _create(folder, path.name, text, _MODE)
+        _create(folder, path.name, [text], _MODE)
         os.fsync(folder)
+
+
+def write_new_parts(path: Path, parts: Iterable[str]) -> None:
+    """Write a file as `write_new` does, part by part: it is there once it is whole, and not before."""
+    with _told(path), _folder(followed(path.parent) or path.parent) as folder:
+        require_new(path)
+        new = _beside(path.name)
+        _create(folder, new, parts, _MODE)
+        try:
+            _publish(folder, new, path.name)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=folder)
+        os.fsync(folder)
+
+
+def require_new(path: Path) -> None:
+    """Raise FileExistsError where there is something of this name, be it a link that leads nowhere."""
+    if os.path.lexists(path):
+        raise FileExistsError(path)
 
 
 def move(path: Path, folder: Path) -> None:
@@ -158,10 +180,8 @@ def _made(folder: int, name: str) -> int:
 def _replace(folder: int, name: str, text: str) -> None:
     """Write a new file beside the one of a name, and put it in its place."""
     before = _status(folder, name)
-    mark = f".{os.urandom(8).hex()}.tmp"
-    new = os.fsencode(name)[: _NAME_MAX - len(mark) - 1].decode(errors="ignore")
-    new = f".{new}{mark}"
-    _create(folder, new, text, _MODE, before)
+    new = _beside(name)
+    _create(folder, new, [text], _MODE, before)
     try:
         os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:
@@ -171,7 +191,26 @@ def _replace(folder: int, name: str, text: str) -> None:
     os.fsync(folder)
 
 
-def _create(folder: int, name: str, text: str, mode: int, before: os.stat_result | None = None) -> None:
+def _beside(name: str) -> str:
+    """Return the name of a file that is to become the one of a name."""
+    mark = f".{os.urandom(8).hex()}.tmp"
+    start = os.fsencode(name)[: _NAME_MAX - len(mark) - 1].decode(errors="ignore")
+    return f".{start}{mark}"
+
+
+def _publish(folder: int, new: str, name: str) -> None:
+    """Give a file its name, unless there is one of it; where there are no hard links, that is asked before."""
+    try:
+        os.link(new, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if _status(folder, name) is not None:
+            raise FileExistsError(name) from None
+        os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _create(folder: int, name: str, parts: Iterable[str], mode: int, before: os.stat_result | None = None) -> None:
     """Write a new file to the disk, with owner and mode of the one before; nothing of it stays where that fails."""
     descriptor = os.open(name, _NEW, mode, dir_fd=folder)
     try:
@@ -180,7 +219,8 @@ def _create(folder: int, name: str, text: str, mode: int, before: os.stat_result
                 with suppress(OSError):  # who is not root may only keep it where it is his own
                     os.fchown(descriptor, before.st_uid, before.st_gid)
                 os.fchmod(descriptor, before.st_mode & 0o777)
-            file.write(_bytes(text))
+            for part in parts:
+                file.write(_bytes(part))
             file.flush()
             os.fsync(descriptor)
     except BaseException:

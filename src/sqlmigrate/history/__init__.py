@@ -7,6 +7,14 @@ checksum and is fine, one that yoyo deleted is not applied.
 from sqlmigrate.history.attempts import AttemptRow, read_attempts
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
 from sqlmigrate.history.names import names_ours
+from sqlmigrate.history.seeded import (
+    LastSeeded,
+    SeededFile,
+    SeededRow,
+    last_seeded,
+    read_seeded,
+    write_seeded,
+)
 from sqlmigrate.history.tables import VERSION, catch_up, half_way, hold, install, read, read_log, upgrades, with_texts
 from sqlmigrate.history.write import (
     RECORD_TEXT_MAX,
@@ -44,9 +52,12 @@ __all__ = [
     "Entry",
     "HalfWay",
     "History",
+    "LastSeeded",
     "LogFilter",
     "LogRow",
     "Run",
+    "SeededFile",
+    "SeededRow",
     "Texts",
     "accept",
     "catch_up",
@@ -70,15 +81,18 @@ __all__ = [
     "journal_waits",
     "journal_wanted",
     "last_done",
+    "last_seeded",
     "log",
     "names_ours",
     "read",
     "read_attempts",
     "read_log",
+    "read_seeded",
     "trusted",
     "unclaim",
     "unclaim_journal",
     "unhung",
     "upgrades",
     "with_texts",
+    "write_seeded",
 ]

@@ -17,7 +17,9 @@ TABLES = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "applied", "log", "jo
 """The names of our tables, of all versions."""
 ATTEMPTS = "script_attempts"
 """The name of the one that no version of the history asks for."""
-NAMES = (*TABLES, ATTEMPTS)
+SEEDS = "seed_files"
+"""The name of another one."""
+NAMES = (*TABLES, ATTEMPTS, SEEDS)
 """All of them."""
 WRITTEN = ("_yoyo_migration", "_yoyo_log", "applied", "log", "journal")
 """Those that are written by each run."""

@@ -225,7 +225,12 @@ def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
 
 def attempts_table(schema: str) -> sql.Composed:
     """Return the commands that make the table of attempts, where there is none."""
-    text = queries.history_part("attempts").replace("$do$", _dollar_quote(schema))
+    return addition("attempts", schema)
+
+
+def addition(name: str, schema: str) -> sql.Composed:
+    """Return the commands that make a table that is no part of any version."""
+    text = queries.history_part(name).replace("$do$", _dollar_quote(schema))
     return sql.SQL(text).format(schema=sql.Identifier(schema), space=sql.Literal(schema))
 
 

@@ -15,6 +15,7 @@ from sqlmigrate.review.measured import BranchProblem as BranchProblem  # noqa: P
 from sqlmigrate.review.measured import TableSize as TableSize  # noqa: PLC0414  part of the model
 from sqlmigrate.review.measured import Target as Target  # noqa: PLC0414, TC001  same
 from sqlmigrate.review.remedy import Remedy  # noqa: TC001  the JSON Schema is made from the types
+from sqlmigrate.review.seed_model import Seeds  # noqa: TC001  same
 from sqlmigrate.usage.model import Use  # noqa: TC001  same
 
 VERSION = 1
@@ -362,7 +363,8 @@ class Report:
     """A whole review; `verdict` is the worst of its migrations and `headline` says it in one sentence.
 
     `made_at` is an ISO 8601 time. `isolation` says what kept the scripts from the machine that the review was made on.
-    With a revision of git, `branch` says what becomes of the migrations that it has; the verdict does not rest on that.
+    With a revision of git, `branch` says what becomes of the migrations that it has; `seeds` says, where that is asked
+    for, what the seed data would do on the target. The verdict rests on neither.
     """
 
     verdict: Verdict
@@ -378,6 +380,7 @@ class Report:
     workload: Workload | None = None
     project: Project | None = None
     branch: tuple[BranchProblem, ...] = ()
+    seeds: Seeds | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for `json.dumps`: as `docs/review.schema.json` describes it."""

@@ -23,6 +23,7 @@ from sqlmigrate.review.origin import origin, placed
 from sqlmigrate.review.proving import way
 from sqlmigrate.review.question import Question
 from sqlmigrate.review.reviewer import review
+from sqlmigrate.review.seeding import proposed
 from sqlmigrate.review.selection import Asked, Selection, select
 from sqlmigrate.review.workload.files import read_files
 from sqlmigrate.review.workload.queries import joined
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Report
     from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.review.workload.sizes import Sizes
+    from sqlmigrate.seeds import SeedSet
     from sqlmigrate.shadow import TargetFacts
     from sqlmigrate.target import Target
 
@@ -70,6 +72,7 @@ def review_project(
     superuser: bool = False,
     workload: bool = False,
     workload_files: Sequence[Path] = (),
+    seeds: SeedSet | None = None,
     jobs: int | None = None,
     observer: Observer = ignore,
 ) -> Report:
@@ -77,8 +80,9 @@ def review_project(
 
     The target is only read: its history, its schema for the base `dump`, and its figures; `stats` gives the figures
     instead, from a file. `workload` asks it for the statements of the application too, `workload_files` hold some.
-    `jobs` is on how many servers to work side by side, None for as many as the migrations are worth; `observer` hears
-    how far it is. Raises what `select` raises, and what opening the shadow raises.
+    What fits of `seeds` is loaded as sample rows for the round trips. `jobs` is on how many servers to work side by
+    side, None for as many as the migrations are worth; `observer` hears how far it is. Raises what `select` raises, and
+    what opening the shadow raises.
     """
     asked = Asked(tuple(ids), since, everything)
     found = of_project(config, one_by_one=True)
@@ -89,10 +93,8 @@ def review_project(
         settings = None if seen.facts else figures.settings
         seen = replace(seen, figures=figures.target)
         columns = figures.columns
-    workloads = [read_files(path) for path in workload_files]
-    if workload:
-        workloads.append(_workload(config, target))
-    sent = joined(workloads)
+    asking = [_workload(config, target)] if workload else []
+    sent = joined([*map(read_files, workload_files), *asking])
     if sent is not None and sent.sizes is None and target is not None:
         sent = replace(sent, sizes=_sizes(target))
     selection = select(found, asked, seen.applied, target.variable if target else None)
@@ -110,6 +112,7 @@ def review_project(
         paths=config.workload_search_path or (config.search_path,),
         limits=Limits.of(config),
         source=Source(columns, target.conninfo if target else None),
+        seeds=seeds,
     )
     needed = shadow.wanted(
         config,
@@ -133,7 +136,8 @@ def review_project(
         report = review(question, opened, options, observer, beside=beside)
     conninfo = target.conninfo if target else None
     report = looked(report, conninfo, wanted, config, options, asked=workload, workload=question.workload)
-    report = replace(report, branch=tuple(_of_branch(selection.problems)))
+    would = proposed(config, target, seeds) if seeds is not None and target is not None else None
+    report = replace(report, branch=tuple(_of_branch(selection.problems)), seeds=would)
     return placed(report, origin(config.project, found.directory))
 
 

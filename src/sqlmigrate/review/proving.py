@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import Error
 from sqlmigrate.events import BugMet, ScriptStarted
 from sqlmigrate.review import model
-from sqlmigrate.roundtrip import PROVEN, before_first, find_samples, proofs, round_trips, way_to
+from sqlmigrate.roundtrip import PROVEN, before_first, find_samples, proofs, round_trips, way_to, with_seeds
 from sqlmigrate.schema.diff import as_text
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from sqlmigrate.events import Observer
-    from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.migrations import Migration
     from sqlmigrate.review.model import Proof
     from sqlmigrate.review.question import Question
     from sqlmigrate.roundtrip import Ground, RoundTrip, Runner
@@ -36,7 +36,7 @@ def prove(question: Question, runner: Runner, stack: ExitStack, observer: Observ
     What stands before the first of them is applied once: the round trips go on from there on a copy, unless they ran
     into another order than that of the target.
     """
-    found = {item.migration_id: _recorded(question.migrations, item, runner.shadow) for item in question.wanted}
+    found = {item.migration_id: _recorded(question, item, runner.shadow) for item in question.wanted}
     known = {name: proof for name, proof in found.items() if proof is not None}
     missing = [name for name in found if name not in known]
     before = way(question, missing)
@@ -54,19 +54,21 @@ def _made_now(
     question: Question, missing: Sequence[str], runner: Runner, ground: Ground, observer: Observer
 ) -> dict[str, Proof]:
     made = {}
-    samples, _ = find_samples(question.migrations)
+    own, _ = find_samples(question.migrations)
     trips = round_trips(
         question.migrations,
         missing,
         runner.shadow,
         runner.options,
-        samples=samples,
+        samples=with_seeds(own, question.migrations, question.seeds),
         base=question.base,
         ground=ground,
         fingerprints=False,
     )
     for _, trip in zip(announced("roundtrip", missing, observer), trips, strict=True):
-        made[trip.migration_id] = _proof(trip, with_data=trip.migration_id in samples)
+        made[trip.migration_id] = _proof(
+            trip, with_data=trip.migration_id in own or bool(trip.seeded and trip.seeded.rows)
+        )
         if trip.bug is not None:
             observer(BugMet(trip.migration_id, trip.bug.report))
     return made
@@ -82,8 +84,14 @@ def way(question: Question, missing: Collection[str]) -> list[Migration]:
     return [one for one, _ in takewhile(lambda pair: pair[0].migration_id == pair[1].migration_id, pairs)]
 
 
-def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> Proof | None:
-    """Return the recorded proof of a pair if it is a good one of these very files, made under these settings."""
+def _recorded(question: Question, migration: Migration, shadow: Shadow) -> Proof | None:
+    """Return the recorded proof of a pair if it is a good one of these very files, made under these settings.
+
+    None was made with the seed data, so where that is wanted, each pair is tried now.
+    """
+    if question.seeds is not None:
+        return None
+    migrations = question.migrations
     try:
         notes = proofs.require(migrations, [migration], major=shadow.major)
     except Error:  # also of a file that cannot be read as a proof
@@ -97,6 +105,8 @@ def _recorded(migrations: Migrations, migration: Migration, shadow: Shadow) -> P
 
 def _proof(trip: RoundTrip, *, with_data: bool) -> Proof:
     lines = [f"tried without {name}, which could not be applied" for name in trip.without]
+    if trip.seeded is not None and not trip.seeded.rows:
+        lines.append("no row of the seed data fits the tables before it")
     lines += [f"found in time zone {trip.zone}; the target's is not known"] if trip.zone else []
     lines += [*as_text(trip.differences), *map(str, trip.data), *as_text(trip.again), *map(str, trip.data_again)]
     lines += [f"no sample row shows that this comes back: {name}" for name in trip.lost]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review import model
     from sqlmigrate.review.workload.queries import Workload
     from sqlmigrate.roundtrip import Base
+    from sqlmigrate.seeds import SeedSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Question:
     to begin with instead. `target` holds the figures of the database that it is for, `settings_from` says where its
     settings come from, `api_roles` are the roles behind which an API puts everybody, `limits` say what is large, and
     `source` is who is asked what the statements of a script work on. `workload` is what the application sends, its
-    names looked up under `paths`, None for what each role finds.
+    names looked up under `paths`, None for what each role finds. What fits of `seeds` is loaded as sample rows for the
+    round trips.
     """
 
     migrations: Migrations
@@ -40,6 +42,7 @@ class Question:
     design: bool = True
     limits: Limits = field(default_factory=Limits)
     source: Source = field(default_factory=Source)
+    seeds: SeedSet | None = None
 
     @property
     def ids(self) -> frozenset[str]:

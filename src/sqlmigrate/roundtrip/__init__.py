@@ -19,7 +19,7 @@ from sqlmigrate.roundtrip.model import (
 from sqlmigrate.roundtrip.project import RoundTripRequest, Seen, Trials, opened, read_base, read_server, servers_for
 from sqlmigrate.roundtrip.run import before_first, chosen, round_trips, scripts_of, stretches, way_to
 from sqlmigrate.roundtrip.runner import Runner, before
-from sqlmigrate.roundtrip.samples import Samples, find_samples
+from sqlmigrate.roundtrip.samples import Samples, find_samples, with_seeds
 from sqlmigrate.roundtrip.side_by_side import servers_worth, shared_out, side_by_side
 
 __all__ = [
@@ -57,4 +57,5 @@ __all__ = [
     "side_by_side",
     "stretches",
     "way_to",
+    "with_seeds",
 ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import Error, Problem
     from sqlmigrate.roundtrip.contents import DataChange
     from sqlmigrate.schema.diff import Change
+    from sqlmigrate.seeds import Fitted
 
 
 class Verdict(Enum):
@@ -103,7 +104,8 @@ class RoundTrip:
     the schema before, `left_out` are those before it that could not be applied, `postgresql` is the major version that
     it ran on, and `seconds` how long it took. `zone` is the time zone that this was found in, where the target's is not
     known and in UTC the pair does better; `settings` are those of the database that are not what they mostly are. `way`
-    is where it was tried, which changes nothing of all that.
+    is where it was tried, which changes nothing of all that. `seeded` says what was loaded of the seed data, where that
+    was wanted.
     """
 
     migration_id: str
@@ -124,6 +126,7 @@ class RoundTrip:
     zone: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     way: Way | None = field(default=None, compare=False)
+    seeded: Fitted | None = field(default=None, compare=False)
 
     @property
     def without(self) -> tuple[str, ...]:

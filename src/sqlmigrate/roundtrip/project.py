@@ -14,7 +14,7 @@ from sqlmigrate.roundtrip.ground import Base
 from sqlmigrate.roundtrip.model import ORDINARY, RoundTrip, lacks_rights
 from sqlmigrate.roundtrip.run import before_first, chosen, scripts_of, way_to
 from sqlmigrate.roundtrip.runner import before
-from sqlmigrate.roundtrip.samples import find_samples
+from sqlmigrate.roundtrip.samples import find_samples, with_seeds
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migrations
     from sqlmigrate.roundtrip.samples import Samples
+    from sqlmigrate.seeds import SeedSet
     from sqlmigrate.shadow import Shadow, TargetFacts
     from sqlmigrate.sql.script import Script
 
@@ -38,13 +39,14 @@ class RoundTripRequest:
     """Which pairs to try, and how: those of the `ids`, or all of them.
 
     With `superuser`, scripts and samples run as superuser on a server of our own. `jobs` is on how many servers to work
-    side by side; None for as many as the pairs are worth.
+    side by side; None for as many as the pairs are worth. What fits of `seeds` is loaded as sample rows.
     """
 
     migrations: Migrations
     ids: tuple[str, ...] = ()
     superuser: bool = False
     jobs: int | None = None
+    seeds: SeedSet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ def opened(
         ]
         for words in notes_of(shadows[0], scripts):
             note(words)
-        yield Trials(request, names, seen.base, tuple(shadows), samples, options, note)
+        yield Trials(
+            request, names, seen.base, tuple(shadows), with_seeds(samples, found, request.seeds), options, note
+        )
 
 
 def read_base(conninfo: str, config: Config, *, gate: Gate[Config] = allow) -> Seen:

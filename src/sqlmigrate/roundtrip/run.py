@@ -146,7 +146,7 @@ class _Pairs:
     def _may_stay(self, migration: Migration, samples: Samples) -> bool:
         """Tell whether a pair may be tried on the ground itself: it can be told what it has left there."""
         shadow = self.runner.shadow
-        if not self.in_place or shadow.privileged or shadow.asked is None or samples.scripts():
+        if not self.in_place or shadow.privileged or shadow.asked is None or samples.has_rows or samples.scripts():
             return False
         runs = (migration.forward(), migration.back())
         if any(run is not None and not run.transactional for run in runs):
@@ -198,7 +198,7 @@ class _Pairs:
     def _behind(self, trial: Trial, found: RoundTrip, ground: Ground) -> None:
         """Bring the ground behind a pair that was tried elsewhere, or leave it out where it cannot be applied."""
         migration = trial.migration
-        if trial.reached is None and not trial.samples.before:
+        if trial.reached is None and not trial.samples.has_rows:
             ground.leave_out(migration, found.failure.error if found.failure else None)
             return
         ground.known = trial.reached or ground.known
@@ -230,7 +230,7 @@ class _Pairs:
         cluster = trial.cluster
         with ground.copy(keep=lambda: cluster and trial.applied, cluster=cluster) as copy:
             found = trial.go(copy)
-            if cluster and trial.samples.scripts():
+            if cluster and (trial.samples.has_rows or trial.samples.scripts()):
                 trial.take_back(copy)
         if cluster and not trial.applied:
             self._forget_roles(found)
@@ -265,6 +265,7 @@ class _Pairs:
         self, migration: Migration, database: ShadowDatabase, samples: Samples
     ) -> tuple[Failure | None, tuple[Problem, ...]]:
         with session(database.conninfo) as connection, tested_by(database) as tester:
+            samples.load_seeds(tester())
             steps = {
                 "samples": samples.load_before(migration),
                 "apply": migration.forward(),

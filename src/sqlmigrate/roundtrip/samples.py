@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from psycopg import RawCursor
@@ -14,13 +14,14 @@ from sqlmigrate.migrations import SAMPLES, ScriptRun
 from sqlmigrate.sql.script import read_script, refused_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.errors import Error
     from sqlmigrate.migrations import Migration, Migrations
+    from sqlmigrate.seeds import Fitted, SeedSet
     from sqlmigrate.sql.script import Script
 
 AFTER, EXPECT = ".after", ".expect"
@@ -36,12 +37,27 @@ class Samples:
     """What stands in `samples/` for one migration.
 
     `before` (ID.sql) is loaded before it is applied, `after` (ID.after.sql) between applying and rolling back, and
-    every query of `expect` (ID.expect.sql) must be true after rolling back.
+    every query of `expect` (ID.expect.sql) must be true after rolling back. What fits of `seeds` is loaded before all
+    of them.
     """
 
     before: Script | None = None
     after: Script | None = None
     expect: Script | None = None
+    seeds: SeedSet | None = None
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether rows may be there before the migration is applied."""
+        return self.before is not None or self.seeds is not None
+
+    def load_seeds(self, connection: Connection) -> Fitted | None:
+        """Load what fits of the seed data, where that is wanted."""
+        if self.seeds is None:
+            return None
+        from sqlmigrate.seeds import write_fitting  # noqa: PLC0415  most round trips need none of it
+
+        return write_fitting(connection, self.seeds)
 
     def load_before(self, migration: Migration) -> ScriptRun | None:
         """Return how the rows of before are loaded, if there are any."""
@@ -67,8 +83,15 @@ def find_samples(migrations: Migrations) -> tuple[dict[str, Samples], list[Probl
     for name in migrations.by_id:
         parts = [_read(files.pop(name + ending, None)) for ending in ("", AFTER, EXPECT)]
         if any(parts):
-            found[name] = Samples(*parts)
+            found[name] = Samples(before=parts[0], after=parts[1], expect=parts[2])
     return found, [_astray(path) for path in files.values()]
+
+
+def with_seeds(samples: Mapping[str, Samples], migrations: Migrations, seeds: SeedSet | None) -> dict[str, Samples]:
+    """Add the seed data to the samples of every migration, where it is given."""
+    if seeds is None:
+        return dict(samples)
+    return {name: replace(samples.get(name, Samples()), seeds=seeds) for name in migrations.by_id}
 
 
 def _run(migration: Migration, script: Script | None) -> ScriptRun | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlmigrate.roundtrip.staying import Watch
     from sqlmigrate.roundtrip.tester import Tester
     from sqlmigrate.schema.read import Snapshot
+    from sqlmigrate.seeds import Fitted
     from sqlmigrate.shadow import ShadowDatabase
 
 
@@ -58,6 +59,7 @@ class Trial:
         self.stays = False
         self._ground = ground
         self._watch = watch
+        self._seeded: Fitted | None = None
 
     def go(self, database: ShadowDatabase) -> RoundTrip:
         """Try the pair; all that it needs are sessions of its own, which end with it."""
@@ -86,9 +88,10 @@ class Trial:
         up, down = self.migration.forward(), self.migration.back()
         found = RoundTrip(up.migration_id, Verdict.IRREVERSIBLE)
         if failure := self._load(database):
-            return replace(found, verdict=Verdict.FAILS, failure=failure)
+            return replace(found, verdict=Verdict.FAILS, failure=failure, seeded=self._seeded)
+        found = replace(found, seeded=self._seeded)
         s0 = State(self._ground.now, {}) if self._watch and self._ground.now else comparison.look(tester())
-        rows = read_contents(tester()) if self.samples.before else None
+        rows = read_contents(tester()) if self.samples.has_rows else None
         found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
         if self._watch:
             self._watch.before(tester(), s0.snapshot)
@@ -99,7 +102,7 @@ class Trial:
         self.reached = s1.snapshot
         self.stays = down is None and self._watch is not None
         between = None if s1.snapshot.keeps(s0.snapshot) else read_holders(tester())
-        rows_applied = read_contents(tester()) if self.samples.before else None
+        rows_applied = read_contents(tester()) if self.samples.has_rows else None
         found = replace(found, makes=comparison.made(s0, s1))
         if down is None:
             return found
@@ -154,10 +157,12 @@ class Trial:
 
     def _load(self, database: ShadowDatabase) -> Failure | None:
         """Load the samples, in a session that ends with them: what they set must not change what is read."""
-        if (samples := self.samples.load_before(self.migration)) is None:
+        if not self.samples.has_rows:
             return None
+        samples = self.samples.load_before(self.migration)
         with session(database.tester_conninfo) as connection:
-            return self.runner.attempt(connection, samples)
+            self._seeded = self.samples.load_seeds(connection)
+            return self.runner.attempt(connection, samples) if samples else None
 
     def _comparison(self, database: ShadowDatabase) -> Comparison:
         return Comparison(

@@ -1,4 +1,7 @@
-"""One run at a time: the `lock`, and the watcher on its connection that sees who the `blockers` are."""
+"""One run at a time: the `lock`, and the watcher on its connection that sees who the `blockers` are.
+
+`retry` runs again what has not got its locks.
+"""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Watcher:
 
     def _tell_blockers(self, found: tuple[Blocker, ...]) -> None:
         if {blocker.pid for blocker in found} - {blocker.pid for blocker in self.blockers}:
-            self.observer(Blocked(self._script.migration_id, found))
+            self.observer(Blocked(self._script.migration_id or None, found))
         self.blockers = found or self.blockers
 
     def _require_worker(self, now: float) -> None:

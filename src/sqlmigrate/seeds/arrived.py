@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,14 @@ from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import is_of_a_row
 from sqlmigrate.seeds.problems import refuse, shown
+from sqlmigrate.seeds.same_row import WrittenRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, TableName
-    from sqlmigrate.seeds.same_row import Keys, WrittenRow
+    from sqlmigrate.seeds.same_row import Keys
+    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.tables import Table
 
 
@@ -36,17 +39,24 @@ class Arrivals:
     conn: psycopg.Connection[Any]
     keys: Keys
     tables: Mapping[TableName, Table]
+    staged: Sequence[Staged] = ()
     _elsewhere: set[Row] = field(default_factory=set)
 
-    def require_there(self) -> list[str]:
+    @property
+    def elsewhere(self) -> Collection[Row]:
+        """The rows that stand under another key, as the last look has found."""
+        return self._elsewhere
+
+    def require_there(self, *, pruned: bool = False) -> list[str]:
         """Raise SeedError for rows that are not in their table; a warning tells of those that have another key.
 
-        A trigger that writes keys its own way, such as in lower case, is no fault of the table.
+        A trigger that writes keys its own way, such as in lower case, is no fault of the table. With `pruned`, rows
+        were there before others were deleted.
         """
         missing = list(self._missing())
         problems: list[Problem] = []
         for path, rows in groupby(missing, key=lambda written: written.row.document.path):
-            problems += shown(map(_kept_out, self._nowhere(list(rows))), path)
+            problems += shown(map(_pruned_away if pruned else _kept_out, self._nowhere(list(rows))), path)
         refuse(problems)
         self._elsewhere = {written.row for written in missing}
         return list(_other_keys(written.row for written in missing))
@@ -68,12 +78,21 @@ class Arrivals:
         return sorted(found, key=lambda row: row.index)
 
     def _missing(self) -> Iterator[WrittenRow]:
-        """Ask each table once which keys no row has."""
+        """Ask each table which keys no row has."""
         for rows in self.keys.by_table():
             mapping = rows[0].row.mapping
             query = statements.absent(mapping, self.tables[mapping.table])
             keys = json.dumps([row.key for row in rows], ensure_ascii=False)
             yield from (rows[position - 1] for position in _positions(self.conn, query, keys))
+        for staged in self.staged:
+            yield from (WrittenRow(row, values) for row, values in staged.written(staged.missing()).items())
+
+    def discard(self) -> None:
+        """Drop what was made for the look; it ends with the session anyway."""
+        if any(self.staged) and not self.conn.closed:
+            with suppress(psycopg.Error), self.conn.transaction():
+                for staged in self.staged:
+                    staged.discard()
 
     def _nowhere(self, rows: Sequence[WrittenRow]) -> Iterator[Row]:
         """Yield those of the missing rows of a file that are not there under another key either."""
@@ -147,6 +166,15 @@ def _kept_out(row: Row) -> Problem:
         "keeps it out, removes it or hides it"
     )
     return Problem(message, row.place(), _look_at(table))
+
+
+def _pruned_away(row: Row) -> Problem:
+    table = row.mapping.table
+    message = (
+        f"{row.label} is no longer in {table} after rows that no file names were pruned: a foreign key takes it along "
+        "(ON DELETE CASCADE), or a trigger removes it"
+    )
+    return Problem(message, row.place(), f"name the row that it refers to in a file; else {_look_at(table)}")
 
 
 def _taken_away(row: Row) -> Problem:

@@ -14,11 +14,12 @@ K = TypeVar("K")
 # One statement for so many rows: a round trip is then nothing beside the work, and memory stays small.
 _ROWS = 1000
 _CHARACTERS = 4_000_000
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def batches(rows: Mapping[K, Mapping[str, Any]]) -> Iterator[tuple[tuple[str, ...], dict[K, str]]]:
     """Yield the columns of each batch, and its rows as JSON; none has too many rows nor is too large."""
-    texts = {key: (tuple(row), json.dumps(row, ensure_ascii=False)) for key, row in rows.items()}
+    texts = {key: (tuple(row), _encode(row)) for key, row in rows.items()}
     by_columns = sorted(texts, key=lambda key: texts[key][0])
     for columns, same in groupby(by_columns, key=lambda key: texts[key][0]):
         batch: dict[K, str] = {}

@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlmigrate.errors import Place, Problem
+from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.files import read_bytes
+from sqlmigrate.seeds import outline
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
 from sqlmigrate.sql.position import place_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
+
+    from sqlmigrate.seeds.outline import Outline
 
 
 # A node of PyYAML: scalar, sequence or mapping, by its attribute `id`.
@@ -32,25 +35,45 @@ _IMPLICIT = {
     "float": (r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", list("-0123456789")),
     "merge": (r"<<$", ["<"]),
 }
-# PostgreSQL's text cannot hold the first, UTF-8 not the others.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""PostgreSQL's text cannot hold the first, UTF-8 not the others."""
 # Aliases of aliases can make a small file as large as one likes: so many values may come of each one in the text.
 _MAX_VALUES, _MAX_VALUES_EACH = 10_000, 100
 # libyaml's composer is recursive and has no limit of its own: it crashes the process.
 _MAX_DEPTH = 100
+_NEXT_ITEM = re.compile(r"(?:\n *-\s*|,\s*)\Z")  # what stands between an item of a list and the next one
+
+
+class Places(Protocol):
+    """What finds the places in a document."""
+
+    def offset(self, where: Sequence[str | int], key: str | None) -> int | None:
+        """Return the offset of a value, or of a key in it; of the nearest one around it if it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The value of a YAML file, None when it is empty, with its text and its nodes for the places."""
+    """The value of a YAML file, None when it is empty, with its text and what knows the places in it."""
 
     path: Path
     text: str
     value: Any
-    root: Node = field(repr=False, compare=False)
+    places: Places = field(repr=False, compare=False)
 
     def place(self, where: Sequence[str | int] = (), *, key: str | None = None) -> Place:
         """Return the place of a value, or of the key `key` in it; of the nearest one around it if it is not there."""
+        offset = self.places.offset(where, key)
+        return Place(self.path) if offset is None else place_at(self.path, self.text, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Finds places by the nodes of a document; without any, nothing has a place."""
+
+    root: Node = None
+
+    def offset(self, where: Sequence[str | int], key: str | None) -> int | None:
+        """Return the offset of a value, or of a key in it; of the nearest one around it if it is not there."""
         node = self.root
         for step in where:
             found = _child(node, step)
@@ -59,7 +82,61 @@ class Document:
             node = found
         else:
             node = _keys(node).get(key, node) if key is not None else node
-        return place_at(self.path, self.text, node.start_mark.index) if node else Place(self.path)
+        return node.start_mark.index if node else None
+
+
+@dataclass(slots=True)
+class Outlined:
+    """Finds places by the outline of a document; only the item of a list that is asked for is read once more."""
+
+    text: str
+    outline: Outline
+    value: Any
+    _all: Nodes | None = None
+    _last: tuple[str, int, int, Nodes] | None = None
+
+    def offset(self, where: Sequence[str | int], key: str | None) -> int | None:
+        """Return the same offset as the nodes of the whole document give."""
+        keys, items = self.outline.keys, self.outline.items
+        if not where:
+            return keys[key][0] if key in keys else self.outline.root
+        name = str(where[0])
+        if name not in keys:
+            return self.outline.root
+        if len(where) == 1 and key is None:
+            return keys[name][1]
+        if len(where) > 1 and isinstance(index := where[1], int) and name in items:
+            if index >= len(items[name]):
+                return keys[name][1]
+            if (found := self._in_item(name, index, where[2:], key)) is not None:
+                return found
+        if self._all is None:
+            self._all = Nodes(_single_node(self.text))
+        return self._all.offset(where, key)
+
+    def _in_item(self, name: str, index: int, where: Sequence[str | int], key: str | None) -> int | None:
+        """Find a place in an item of a list; None where the item cannot be read alone."""
+        if self._last is None or self._last[:2] != (name, index):  # many problems are of one item
+            self._last = (name, index, *self._item(name, index))
+        *_, shift, nodes = self._last
+        found = nodes.offset(where, key)
+        return None if found is None else found + shift
+
+    def _item(self, name: str, index: int) -> tuple[int, Nodes]:
+        """Read an item alone, at its own column; no nodes where that gives something else than it has in the file."""
+        import yaml  # noqa: PLC0415
+
+        starts = self.outline.items[name]
+        start, end = starts[index], starts[index + 1] if index + 1 < len(starts) else len(self.text)
+        column = start - self.text.rfind("\n", 0, start) - 1
+        text = " " * column + _NEXT_ITEM.sub("\n", self.text[start:end])
+        try:
+            node = _single_node(text)
+            if node is not None and _Builder(Path(), text).value(node) == self.value[name][index]:
+                return start - column, Nodes(node)
+        except (yaml.YAMLError, SeedError):
+            pass
+        return 0, Nodes()
 
 
 def read_text(path: Path) -> str:
@@ -82,6 +159,16 @@ def read_document(path: Path) -> Document:
 
 def parse(path: Path, text: str) -> Document:
     """Read the text of a YAML file; raise one SeedError with all of its problems."""
+    import yaml  # noqa: PLC0415
+
+    try:
+        value, found = outline.read(text, exact, UNSTORABLE)
+    except (yaml.YAMLError, ValueError, ArithmeticError):  # the nodes tell what is wrong, if anything is
+        return _by_nodes(path, text)
+    return Document(path, text, value, Outlined(text, found, value))
+
+
+def _by_nodes(path: Path, text: str) -> Document:
     root = _compose(path, text)
     builder = _Builder(path, text)
     try:
@@ -90,7 +177,7 @@ def parse(path: Path, text: str) -> Document:
         message = "an alias leads back to the value that holds it, or by way of too many others"
         builder.problems.append(Problem(message, Place(path)))
     refuse(builder.problems)
-    return Document(path, text, value, root)
+    return Document(path, text, value, Nodes(root))
 
 
 def _compose(path: Path, text: str) -> Node:
@@ -99,11 +186,7 @@ def _compose(path: Path, text: str) -> Node:
 
     try:
         _check_depth(path, text)
-        loader = _loader(text)
-        try:
-            return loader.get_single_node()
-        finally:
-            loader.dispose()
+        return _single_node(text)
     except yaml.reader.ReaderError as error:
         problem = Problem(f"not valid YAML: {error.reason}", place_at(path, text, error.position))
     except yaml.MarkedYAMLError as error:
@@ -111,6 +194,14 @@ def _compose(path: Path, text: str) -> Node:
         place = place_at(path, text, mark.index) if mark else Place(path)
         problem = Problem(f"not valid YAML: {error.problem}", place)
     raise refusal(problem)
+
+
+def _single_node(text: str) -> Node:
+    loader = _loader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
 
 
 def _check_depth(path: Path, text: str) -> None:
@@ -226,14 +317,14 @@ class _Builder:
             self._refuse(node, f"the tag {node.tag.replace(_TAG, '!!')} is not known here", "remove the tag")
 
     def _check_text(self, node: Node) -> None:
-        if _UNSTORABLE.search(node.value):
+        if UNSTORABLE.search(node.value):
             self._refuse(node, "PostgreSQL cannot store NUL or half a surrogate pair in a text")
 
 
 def exact(text: str) -> float:
     """Read a number that a float holds without loss; raise ValueError for any other."""
     value = float(text)
-    if Decimal(repr(value)) != Decimal(text):
+    if repr(value) != text and Decimal(repr(value)) != Decimal(text):
         raise ValueError(text)
     return value
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from sqlmigrate.connection import server_message
 from sqlmigrate.connection.silence import NOT_KNOWN
 from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
+from sqlmigrate.seeds import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile
+    from sqlmigrate.seeds.tables import Table
 
 # Classes of SQLSTATE that no row is to blame for: connection, lock, resources, shutdown, cancel, bugs.
 _NOT_A_ROW = {"08", "25", "40", "53", "54", "55", "57", "58", "XX"}
@@ -27,11 +32,16 @@ _HINTS = {
 def locate(
     conn: psycopg.Connection[Any],
     file: SeedFile,
-    rows: Sequence[Row],
+    table: Table,
+    batch: Mapping[Row, str],
     send: Callable[[Sequence[Row]], object],
     error: psycopg.Error,
 ) -> Error:
-    """Find the row that made `send` fail, by sending half of the rows again and again, and name it."""
+    """Find the row that made `send` fail, by sending half of the rows again and again, and name it.
+
+    `batch` has each row as JSON; where a type takes no such value, the column is named, too.
+    """
+    rows = list(batch)
     at_file = seed_error(conn, error, Place(file.path))
     if conn.closed or not is_of_a_row(error) or _failure(conn, send, []):
         return at_file
@@ -43,7 +53,24 @@ def locate(
                 break
         else:
             return at_file  # only two rows together fail, as when the server takes two keys for the same
-    return seed_error(conn, error, rows[0].place(), rows[0].label)
+    (row,) = rows
+    if isinstance(error, psycopg.DataError) and (column := _refused_column(conn, row, batch[row])):
+        key = row.mapping.source_of(column)
+        return seed_error(conn, error, row.place(key), row.label, (column, table.types[column]))
+    return seed_error(conn, error, row.place(), row.label)
+
+
+def _refused_column(conn: psycopg.Connection[Any], row: Row, text: str) -> str | None:
+    """Try each value of a row alone, and return the first column whose type takes no such value."""
+    query = statements.taken(row.mapping)
+    for column, value in json.loads(text).items():
+        if isinstance(_failure(conn, partial(_take, conn, query, json.dumps({column: value})), ()), psycopg.DataError):
+            return str(column)
+    return None
+
+
+def _take(conn: psycopg.Connection[Any], query: psycopg.sql.Composed, text: str, _: object) -> None:
+    conn.execute(query, [text], prepare=False)
 
 
 def is_of_a_row(error: psycopg.Error) -> bool:
@@ -52,9 +79,16 @@ def is_of_a_row(error: psycopg.Error) -> bool:
 
 
 def seed_error(
-    conn: psycopg.Connection[Any], error: psycopg.Error, place: Place | None = None, label: str | None = None
+    conn: psycopg.Connection[Any],
+    error: psycopg.Error,
+    place: Place | None = None,
+    label: str | None = None,
+    column: tuple[str, str] | None = None,
 ) -> Error:
-    """Make the error to raise of the server's own words; a lost connection is no fault of the data."""
+    """Make the error to raise of the server's own words; a lost connection is no fault of the data.
+
+    `column` is the one to blame, with its type.
+    """
     said = error.diag.message_primary or str(error).strip()
     if conn.closed:
         if error.sqlstate is None:  # the server itself has not said that it is over
@@ -63,10 +97,12 @@ def seed_error(
     detail = error.diag.message_detail or ""
     # The place shows the row already, and the row may be long.
     shown = f" ({detail.rstrip('.')})" if detail and not detail.startswith("Failing row contains") else ""
-    message = f"{label}: {said}{shown}" if label else f"{said}{shown}"
+    of_column = f" (column {column[0]}, {column[1]})" if column else ""
+    message = f"{label}: {said}{of_column}{shown}" if label else f"{said}{shown}"
     # A row that is refused with 42501 fails a policy (row level security): no grant would help.
     hint = error.diag.message_hint or (None if label else _HINTS.get(error.sqlstate or ""))
-    return SeedError(message, [Problem(message, place, hint)], hint=hint, place=place)
+    server = server_message(error.diag, str(error))
+    return SeedError(message, [Problem(message, place, hint)], hint=hint, place=place, server=server)
 
 
 def _failure(

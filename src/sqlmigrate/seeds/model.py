@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from sqlmigrate.errors import Place, Problem
-    from sqlmigrate.seeds.document import Document
+
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,14 +48,44 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Csv:
+    """How a CSV file is read: whether its first line names the keys, what separates cells, and which text is NULL."""
+
+    header: bool = True
+    delimiter: str = ","
+    null: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """What pruning does with the rows that no file names: it sets columns to `values`, or deletes the rows."""
+
+    values: Mapping[str, Any] | None = None
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the rows go."""
+        return self.values is None
+
+    def __str__(self) -> str:
+        """Return what the schema says."""
+        return "delete" if self.values is None else f"set {', '.join(self.values)}"
+
+
+@dataclass(frozen=True, slots=True)
 class TableMapping:
-    """How the rows of one file become rows of one table; `columns` holds what is not simply a key's own name."""
+    """How the rows of one file become rows of one table; `columns` holds what is not simply a key's own name.
+
+    `prune` says what becomes of rows that no file names, where that is asked for.
+    """
 
     list: str
     table: TableName
     conflict: tuple[str, ...]
     columns: tuple[Column, ...] = ()
     default_on_update: tuple[str, ...] = ()
+    csv: Csv = Csv()
+    prune: Prune | None = None
 
     def columns_of(self, key: str) -> tuple[Column, ...]:
         """Return the columns that a key of a row fills."""
@@ -68,6 +101,17 @@ class TableMapping:
         return tuple(column.reference for column in self.columns if column.reference)
 
 
+class Located(Protocol):
+    """A file whose values have places."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    def place(self, where: Sequence[str | int] = (), *, key: str | None = None) -> Place:
+        """Return the place of a value, or of the key `key` in it; of the nearest one around it if it is not there."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One row of a seed file, the `index`-th from 0: the values of its keys, its label in messages, and its place.
@@ -78,7 +122,7 @@ class Row:
     index: int
     values: Mapping[str, Any]
     mapping: TableMapping = field(repr=False)
-    document: Document = field(repr=False)
+    document: Located = field(repr=False)
 
     @property
     def label(self) -> str:
@@ -96,26 +140,105 @@ class Row:
         return self.document.place((self.mapping.list, self.index), key=key)
 
 
+class StreamedRows(Sequence[Row]):
+    """Rows that are read from their file each time, unless there are few; `shapes` has the first row of each shape."""
+
+    shapes: dict[tuple[str, ...], Row]
+
+    @property
+    @abstractmethod
+    def are_kept(self) -> bool:
+        """Whether all of them are in memory."""
+
+    @abstractmethod
+    def at(self, indexes: Collection[int]) -> list[Row]:
+        """Return rows by their indexes, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that rows come from, and how many; `overriding` are in the place of rows of a file below."""
+
+    path: Path
+    rows: int
+    overriding: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SeedFile:
-    """One file of seed rows that fits its schema, and the table that they go to."""
+    """One file of seed rows that fits its schema, and the table that they go to.
+
+    Rows of an environment may be among them (`of` has the files then): `overridden` says which rows those are in the
+    place of.
+    """
 
     path: Path
     mapping: TableMapping
-    rows: tuple[Row, ...]
-    document: Document = field(repr=False, compare=False)
+    rows: Sequence[Row]
+    document: Located = field(repr=False, compare=False)
+    overridden: Mapping[Row, Row] = field(default_factory=dict, repr=False, compare=False)
+    of: tuple[Source, ...] = field(default=(), compare=False)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files that the rows come from, the lowest first."""
+        return self.of or (Source(self.path, len(self.rows)),)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the rows are read anew each time that they are asked for, and are not in memory."""
+        return isinstance(self.rows, StreamedRows) and not self.rows.are_kept
+
+    def at(self, positions: Collection[int]) -> list[Row]:
+        """Return rows by their positions (from 1), in the order in which the file has them."""
+        if isinstance(self.rows, StreamedRows):
+            return self.rows.at({position - 1 for position in positions})
+        return [self.rows[position - 1] for position in sorted(positions)]
+
+    def shapes(self) -> dict[tuple[str, ...], Row]:
+        """Return each set of keys that rows have, in their order there, with the first row that has it."""
+        if isinstance(self.rows, StreamedRows):
+            return self.rows.shapes
+        found: dict[tuple[str, ...], Row] = {}
+        for row in self.rows:
+            found.setdefault(tuple(row.values), row)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A seed file by its name in the data folder, the SHA-256 of its text and of its schema's, with LF line ends."""
+
+    name: str
+    checksum: str
+    schema_checksum: str
 
 
 @dataclass(frozen=True, slots=True)
 class SeedSet:
     """All seed files of a directory, in the order that their references need.
 
-    `warnings` names references that no file satisfies: their rows must already be in the database.
+    `warnings` names references that no file satisfies: their rows must already be in the database. `digests` has each
+    file as it was when it was read.
     """
 
     directory: Path
     files: tuple[SeedFile, ...]
     warnings: tuple[Problem, ...] = ()
+    digests: tuple[Digest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A column of a row with the value that it has, as PostgreSQL prints it, and the one that it would get.
+
+    `pending` names the new row that the value will come from, where nobody knows it yet.
+    """
+
+    column: str
+    old: str | None
+    new: str | None
+    pending: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +246,8 @@ class TableResult:
     """What happened to the rows of one file.
 
     `kept` are rows that differ from the file all the same: a trigger of the table let no update of them through.
+    `pruned` are rows that no file names and that were deleted or changed for it, `prune_kept` those that a trigger or
+    a policy let stay as they were; they are told with the first file of their table.
     """
 
     table: TableName
@@ -131,6 +256,8 @@ class TableResult:
     updated: int
     unchanged: int
     kept: int = 0
+    pruned: int = 0
+    prune_kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,21 +265,28 @@ class SeedResult:
     """What one run of the seed files did, file by file in the order in which they were applied.
 
     `warnings` says which sequences could not be moved behind the numbers that were written, and where triggers of a
-    table have made something else of the rows than the files say.
+    table have made something else of the rows than the files say; `notes` says which sequences were moved, and which
+    tables have rows that policies (row level security) hide from the role.
     """
 
     tables: tuple[TableResult, ...]
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def written(self) -> int:
         """How many rows were inserted or updated."""
         return sum(table.inserted + table.updated for table in self.tables)
 
+    @property
+    def pruned(self) -> int:
+        """How many rows that no file names were deleted or changed."""
+        return sum(table.pruned for table in self.tables)
+
 
 def canonical(value: Any) -> str:
     """Return a text that is the same for equal values, whatever the order of their keys."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return _encode(value)
 
 
 def quoted(value: Any, limit: int = 60) -> str:

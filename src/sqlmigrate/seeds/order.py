@@ -32,12 +32,12 @@ def in_order(files: Sequence[SeedFile]) -> tuple[SeedFile, ...]:
         raise refusal(Problem(message, first.document.place(), hint)) from error
 
 
-def waves(file: SeedFile) -> list[list[Row]]:
+def waves(file: SeedFile) -> list[Sequence[Row]]:
     """Group a file's rows so that rows which refer to rows of the same table come after those."""
     mapping = file.mapping
     own = [special for special in mapping.columns if special.reference and special.reference.table == mapping.table]
     if not own:
-        return [list(file.rows)]
+        return [file.rows]
     sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter()
     for row in file.rows:
         sorter.add(row.index)
@@ -45,7 +45,8 @@ def waves(file: SeedFile) -> list[list[Row]]:
         for row, needed in _own_references(file, column):
             sorter.add(row.index, needed.index)
     try:
-        return [[file.rows[index] for index in batch] for batch in _batches(sorter)]
+        rows = list(file.rows)
+        return [[rows[index] for index in batch] for batch in _batches(sorter)]
     except graphlib.CycleError as error:
         circle = [file.rows[index] for index in error.args[1]]
         labels = " -> ".join(row.label for row in reversed(circle))
@@ -57,7 +58,7 @@ def unknown_references(files: Sequence[SeedFile]) -> Iterator[Problem]:
     for file in files:
         for column in file.mapping.columns:
             known = _known_values(files, column.reference)
-            if not column.reference or known is None:
+            if not column.reference or known is None or file.is_streamed:
                 continue
             for row in file.rows:
                 value = row.values.get(column.source)
@@ -70,7 +71,7 @@ def unknown_references(files: Sequence[SeedFile]) -> Iterator[Problem]:
 def _known_values(files: Sequence[SeedFile], reference: Reference | None) -> set[str] | None:
     """Return the values that seed files hold for what is referred to, or None if no file is for that table."""
     found = [file for file in files if reference and file.mapping.table == reference.table]
-    if not found or not reference:
+    if not found or not reference or any(other.is_streamed for other in found):
         return None
     return {canonical(row.values.get(file.mapping.source_of(reference.match))) for file in found for row in file.rows}
 

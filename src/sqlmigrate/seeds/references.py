@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
@@ -21,7 +22,19 @@ if TYPE_CHECKING:
     from sqlmigrate.seeds.model import Column, Reference, Row, SeedFile, SeedSet, TableName
     from sqlmigrate.seeds.tables import Table
 
-    Resolved = Mapping[Column, Mapping[str, str]]
+    Resolved = Mapping[Column, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a column will get from a row that the files hold and the table does not have yet."""
+
+    reference: Reference
+    value: Any
+
+    def __str__(self) -> str:
+        """Name the row."""
+        return f"{self.reference.select} of the new row {self.reference.match} {quoted(self.value)}"
 
 
 def resolve(
@@ -30,21 +43,41 @@ def resolve(
     file: SeedFile,
     rows: Sequence[Row],
     tables: Mapping[TableName, Table],
+    *,
+    pending: bool = False,
 ) -> Resolved:
     """Look up every reference of these rows; raise one SeedError for all that lead nowhere.
 
-    The result gives, by column and by the canonical text of a value, what the column gets, in text form.
+    With `pending`, those that lead to a row of the files that is not there yet give a `Pending`. The result gives, by
+    column and by the canonical text of a value, what the column gets, in text form.
     """
-    found: dict[Column, dict[str, str]] = {}
+    found: dict[Column, dict[str, Any]] = {}
     problems: list[Problem] = []
     for column in file.mapping.columns:
         if column.reference:
             query = statements.lookup(column.reference, tables[column.reference.table])
             answers = _look_up(conn, query, column.reference, [row.values.get(column.source) for row in rows])
-            found[column] = {value: ids[0] for value, ids in answers.items()}
+            missing = _missing(column, rows, answers)
+            coming = _coming(seeds, column, missing) if pending and missing else {}
+            found[column] = {value: ids[0] for value, ids in answers.items()} | coming
+            answers |= {value: [""] for value in coming}
             problems += shown(_problems(seeds, column, rows, answers), file.path)
     refuse(problems)
     return found
+
+
+def _missing(column: Column, rows: Sequence[Row], answers: Mapping[str, Sequence[str]]) -> set[str]:
+    values = (row.values.get(column.source) for row in rows)
+    return {canonical(value) for value in values if value is not None} - answers.keys()
+
+
+def _coming(seeds: SeedSet, column: Column, missing: set[str]) -> dict[str, Any]:
+    """Return those of the missing values that rows of the files have."""
+    assert column.reference is not None  # noqa: S101  for mypy: only such columns come here
+    reference = column.reference
+    files = [file for file in seeds.files if file.mapping.table == reference.table]
+    values = (row.values.get(file.mapping.source_of(reference.match)) for file in files for row in file.rows)
+    return {text: Pending(reference, value) for value in values if (text := canonical(value)) in missing}
 
 
 def _look_up(

@@ -7,24 +7,47 @@ with every other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
 from sqlmigrate.files.patterns import PatternError, Patterns
+from sqlmigrate.seeds import quick
 from sqlmigrate.seeds.model import canonical
 from sqlmigrate.seeds.problems import shown
 from sqlmigrate.seeds.wording import explain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from jsonschema.exceptions import ValidationError
 
     from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.model import Located
 
 Keyword = Callable[[Any, Any, Any, Any], Iterable["ValidationError"]]
 
 _REFERENCES_MAX = 20_000  # references that may be followed for a small file; a large one has so many for each value
 _REFERENCES_EACH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the rows of a file, as the value that the file would have with these alone; `first` is their index."""
+
+    value: Any
+    first: int
+    document: Located
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.document.path
+
+    def place(self, where: Sequence[str | int] = (), *, key: str | None = None) -> Place:
+        """Return the place of a value in the whole file."""
+        return self.document.place(where, key=key)
 
 
 class _EndlessError(Exception):
@@ -36,7 +59,10 @@ class _EndlessError(Exception):
 
 
 def violations(
-    file: Document, schema: Mapping[str, Any], place: Place | None = None, places: Mapping[str, Place] | None = None
+    file: Document | Part,
+    schema: Mapping[str, Any],
+    place: Place | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> list[Problem]:
     """Return every way in which a document does not fit a schema, or the one reason why it cannot be checked.
 
@@ -60,8 +86,13 @@ def violations(
         return [Problem("the schema and the values are nested too deeply to be checked", place)]
 
 
-def _explained(file: Document, schema: Mapping[str, Any]) -> Iterator[Problem]:
-    for error in _Check(file.value).validator(schema).iter_errors(file.value):
+def _explained(file: Document | Part, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    check, first = _Check(file.value), file.first if isinstance(file, Part) else 0
+    if (fits := quick.compiled(schema, check.patterns)) and fits(file.value):
+        return
+    for error in check.validator(schema).iter_errors(file.value):
+        if first and len(error.relative_path) > 1:
+            error.relative_path[1] += first
         yield from explain(error, file)
 
 
@@ -70,7 +101,7 @@ class _Check:
 
     def __init__(self, value: Any) -> None:
         self._value = value
-        self._patterns = Patterns()
+        self.patterns = Patterns()
         self._active: set[tuple[str, int, int]] = set()
         self._left: int | None = None
 
@@ -96,7 +127,7 @@ class _Check:
         )
 
     def _pattern(self, validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
-        if validator.is_type(instance, "string") and not self._patterns.matches(pattern, instance):
+        if validator.is_type(instance, "string") and not self.patterns.matches(pattern, instance):
             yield _error(f"{instance!r} does not match {pattern!r}")
 
     def _pattern_properties(
@@ -105,7 +136,7 @@ class _Check:
         if validator.is_type(instance, "object"):
             for pattern, subschema in patterns.items():
                 for key, value in instance.items():
-                    if self._patterns.matches(pattern, key):
+                    if self.patterns.matches(pattern, key):
                         yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
     def _additional_properties(
@@ -117,7 +148,7 @@ class _Check:
         extra = [
             key
             for key in instance
-            if key not in known and not any(self._patterns.matches(pattern, key) for pattern in patterns)
+            if key not in known and not any(self.patterns.matches(pattern, key) for pattern in patterns)
         ]
         for key in extra:
             if rule is False:
@@ -151,12 +182,8 @@ class _Check:
 
 def _multiple_of(validator: Any, step: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
     """Compare as the numbers are written: 0.3 is a multiple of 0.1."""
-    if validator.is_type(instance, "number") and (_exact(instance) / _exact(step)).denominator != 1:
+    if validator.is_type(instance, "number") and (quick.exact(instance) / quick.exact(step)).denominator != 1:
         yield _error(f"{instance!r} is not a multiple of {step}")
-
-
-def _exact(number: float) -> Fraction:
-    return Fraction(number) if isinstance(number, int) else Fraction(repr(number))
 
 
 def _unique_items(validator: Any, rule: Any, instance: Any, _: Any) -> Iterator[ValidationError]:

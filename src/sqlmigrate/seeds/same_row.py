@@ -65,7 +65,8 @@ class Keys:
 
     def _require_different(self, keys: Sequence[WrittenRow]) -> None:
         if len(keys) > 1:
-            refuse(list(shown(_problems(keys, self._same(keys)), keys[0].row.document.path)))
+            groups = [[keys[position - 1].row for position in positions] for positions in self._same(keys)]
+            refuse(list(shown(problems(groups), keys[0].row.document.path)))
 
     def _same(self, keys: Sequence[WrittenRow]) -> list[list[int]]:
         """Ask which are the same, each group by their positions from 1; a bad value is told when it is written."""
@@ -78,9 +79,9 @@ class Keys:
             return []
 
 
-def _problems(keys: Sequence[WrittenRow], groups: Sequence[list[int]]) -> Iterator[Problem]:
-    for positions in sorted(groups):
-        first, *others = (keys[position - 1].row for position in positions)
+def problems(groups: Iterable[Sequence[Row]]) -> Iterator[Problem]:
+    """Yield a problem for each row that is the same as the first one of its group."""
+    for first, *others in sorted(groups, key=lambda rows: rows[0].index):
         for other in others:
             message = f"{other.label} appears twice, first at {first.place()}"
             if first.label != other.label:

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.errors import Place, Problem, SeedError
+from sqlmigrate.errors import Place, Problem
 from sqlmigrate.files.patterns import PatternError, Patterns
-from sqlmigrate.seeds import document
-from sqlmigrate.seeds.model import Column, Reference, TableMapping, TableName
+from sqlmigrate.seeds import document, json_text
+from sqlmigrate.seeds.model import Column, Csv, Prune, Reference, TableMapping, TableName
 from sqlmigrate.seeds.problems import refusal, refuse
 from sqlmigrate.seeds.rules import violations
 from sqlmigrate.seeds.wording import explain
-from sqlmigrate.sql.position import place_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.rules import Part
 
 KEYWORD = "x-sqlmigrate"
 _VALUES = frozenset({KEYWORD, "const", "default", "enum", "examples"})  # of a schema, these hold no schemas
 _ERRORS_MAX = 100
+_REFERENCES_MAX = 10
+_KINDS = {bool: "boolean", int: "number", float: "number", list: "array", dict: "object", type(None): "null"}
+_SAID = {"$comment", "title", "description", "type"}
+_OF_FILE = {*_SAID, "$schema", "$id", "$defs", "properties", "required", "additionalProperties"}
+_OF_LIST = {*_SAID, "items", "minItems", "maxItems"}
 _ADDITIONAL = "use additionalProperties, or write the keys into properties"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -44,63 +47,17 @@ class Schema:
 def read_schema(path: Path) -> Schema:
     """Read a schema file; raise one SeedError with all of its problems."""
     text = document.read_text(path)
-    value = _json(path, text)
+    value = json_text.read(path, text)
     if not isinstance(value, dict):
         raise refusal(Problem("a JSON Schema must be an object", Place(path)))
-    located = _located(path, text, value)
+    located = json_text.located(path, text, value)
     places = _check_schema(located, value)
     return Schema(path, value, _mapping(located, value), places)
 
 
-def check(file: Document, schema: Schema) -> list[Problem]:
-    """Return every way in which a file does not fit its schema."""
+def check(file: Document | Part, schema: Schema) -> list[Problem]:
+    """Return every way in which a file, or a part of its rows, does not fit its schema."""
     return violations(file, schema.value, Place(schema.path), schema.places)
-
-
-def _json(path: Path, text: str) -> Any:
-    """Read a JSON text strictly: no key twice, no NaN, no number that would not be kept."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            counted = Counter(key for key, _ in pairs)
-            key = next(key for key, count in counted.items() if count > 1)
-            raise refusal(_twice(path, text, key))
-        return found
-
-    def refused(constant: str) -> Any:
-        raise refusal(Problem(f"not valid JSON: {constant} is not a number in JSON", _word_place(path, text, constant)))
-
-    def number(digits: str) -> Any:
-        try:
-            return int(digits) if digits.lstrip("-").isdigit() else document.exact(digits)
-        except (ValueError, ArithmeticError):
-            message = f"{digits[:40]} cannot be kept exactly as a number"
-            raise refusal(Problem(message, _word_place(path, text, digits))) from None
-
-    try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refused, parse_int=number, parse_float=number)
-    except json.JSONDecodeError as error:
-        problem = Problem(f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}", place_at(path, text, error.pos))
-    except RecursionError:
-        problem = Problem("nested too deeply", Place(path))
-    raise refusal(problem)
-
-
-def _twice(path: Path, text: str, key: str) -> Problem:
-    """Say that a key is there twice in an object, and where: YAML's reader has the places that JSON's has not."""
-    try:
-        document.parse(path, text)
-    except SeedError as error:
-        if (found := error.problems[0]).message.endswith("appears twice"):
-            return found
-    return Problem(f"the key '{key}' appears twice in one object", Place(path), "keep one of them")
-
-
-def _word_place(path: Path, text: str, word: str) -> Place:
-    """Return the place of a number or a word, which stands in a JSON text as it was read."""
-    found = re.search(rf'(?<![\w."+-]){re.escape(word)}(?![\w."+-])', text)
-    return place_at(path, text, found.start()) if found else Place(path)
 
 
 def _check_schema(schema: Document, value: dict[str, Any]) -> dict[str, Place]:
@@ -181,14 +138,6 @@ def _parts(value: Any, where: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
             yield from _parts(child, (*where, index))
 
 
-def _located(path: Path, text: str, value: Any) -> Document:
-    """Return the document of a JSON text, with places where YAML can read it too (tabs, for one, it cannot)."""
-    try:
-        return document.parse(path, text)
-    except SeedError:
-        return document.Document(path, text, value, None)
-
-
 def _mapping(schema: Document, value: dict[str, Any]) -> TableMapping:
     """Read the mapping to a table and check it with a schema of its own."""
     from importlib import resources  # noqa: PLC0415
@@ -205,19 +154,26 @@ def _mapping(schema: Document, value: dict[str, Any]) -> TableMapping:
     rules.pop("$schema")  # jsonschema would check that part with a class of its own
     whole = {"properties": {KEYWORD: {"$ref": "#/$defs/mapping"}}, "$defs": {**rules.pop("$defs"), "mapping": rules}}
     refuse(violations(schema, whole))
-    mapping = _table_mapping(value[KEYWORD])
+    mapping = mapping_of(value[KEYWORD])
     refuse(list(_contradictions(mapping, schema)))
     return mapping
 
 
-def _table_mapping(said: dict[str, Any]) -> TableMapping:
+def mapping_of(said: Mapping[str, Any]) -> TableMapping:
+    """Return the mapping that a schema says, which has been checked."""
     return TableMapping(
         list=said["list"],
         table=_table(said["table"]),
         conflict=tuple(said["conflict"]),
         columns=tuple(_column(name, column) for name, column in said.get("columns", {}).items()),
         default_on_update=tuple(said.get("default_on_update", ())),
+        csv=Csv(**said.get("csv", {})),
+        prune=_prune(said.get("prune")),
     )
+
+
+def _prune(said: Any) -> Prune | None:
+    return None if said is None else Prune(said["set"] if isinstance(said, dict) else None)
 
 
 def _column(name: str, said: dict[str, Any]) -> Column:
@@ -237,6 +193,10 @@ def _contradictions(mapping: TableMapping, schema: Document) -> Iterator[Problem
         if column in (*mapping.conflict, *(special.name for special in mapping.columns)):
             place = schema.place((KEYWORD, "default_on_update"))
             yield Problem(f"default_on_update: column '{column}' gets its value from the file", place)
+    for column in mapping.prune.values or () if mapping.prune else ():
+        if column in (*mapping.conflict, *mapping.default_on_update):
+            what = "says which row it is" if column in mapping.conflict else "gets its default"
+            yield Problem(f"prune: column '{column}' {what}", schema.place((KEYWORD, "prune", "set"), key=column))
     keys = _row_keys(schema.value, mapping.list)
     wanted: list[tuple[str, tuple[str, ...]]] = [
         (column.source, ("columns", column.name, "from")) for column in mapping.columns
@@ -250,14 +210,72 @@ def _contradictions(mapping: TableMapping, schema: Document) -> Iterator[Problem
 
 def _row_keys(value: dict[str, Any], name: str) -> set[str] | None:
     """Return the keys that the schema allows in a row, or None where it does not say so in the plain way."""
+    node = _row(value, name)
+    if not isinstance(node, dict) or node.get("additionalProperties") is not False or "properties" not in node:
+        return None
+    return set(node["properties"])
+
+
+def row_types(schema: Schema) -> dict[str, set[str]]:
+    """Return the types that a schema allows for each key of a row, in its order; none where it names none."""
+    node = _row(schema.value, schema.mapping.list)
+    properties = node.get("properties", {}) if isinstance(node, dict) else {}
+    return {key: set(_types(schema.value, part, _REFERENCES_MAX)) for key, part in properties.items()}
+
+
+def _types(value: dict[str, Any], part: Any, left: int) -> Iterator[str]:
+    if not isinstance(part, dict) or left == 0:
+        return
+    said = part.get("type", ())
+    yield from [said] if isinstance(said, str) else said
+    if "type" not in part:
+        for choice in (*part.get("enum", ()), *([part["const"]] if "const" in part else ())):
+            yield next((name for kind, name in _KINDS.items() if isinstance(choice, kind)), "string")
+        for choice in (*part.get("anyOf", ()), *part.get("oneOf", ())):
+            yield from _types(value, choice, left - 1)
+        if isinstance(reference := part.get("$ref"), str):
+            yield from _types(value, _named(value, reference), left - 1)
+
+
+def _row(value: dict[str, Any], name: str) -> Any:
+    """Return the schema of a row, or what stands where it should be."""
     node: Any = value
     for step in ("properties", name, "items"):
         node = node.get(step) if isinstance(node, dict) else None
         if isinstance(node, dict) and set(node) == {"$ref"}:
             node = _named(value, node["$ref"])
-    if not isinstance(node, dict) or node.get("additionalProperties") is not False or "properties" not in node:
-        return None
-    return set(node["properties"])
+    return node
+
+
+def row_by_row(schema: Schema) -> tuple[dict[str, Any], int, float]:
+    """Return the schema for lists of a part of the rows, and how many there must be at least and at most.
+
+    Raises SeedError where it says something that needs all rows at once.
+    """
+    value, name = schema.value, schema.mapping.list
+    rows = value.get("properties", {}).get(name, {})
+    rows = _named(value, rows["$ref"]) if isinstance(rows, dict) and set(rows) == {"$ref"} else rows
+    if not isinstance(rows, dict):
+        rows = {}
+    unknown = [key for key in value if key not in _OF_FILE and not key.startswith("x-")]
+    unknown += [key for key in rows if key not in _OF_LIST and not key.startswith("x-")]
+    if unknown:
+        message = f"'{unknown[0]}' needs all rows at once, and those of CSV and JSON Lines are checked one by one"
+        raise refusal(Problem(message, Place(schema.path), f"say it in the schema of a row, or write {name} as YAML"))
+    kept = {key: rule for key, rule in rows.items() if key not in {"minItems", "maxItems"}}
+    parts = value | {"properties": value.get("properties", {}) | {name: kept}}
+    return parts, rows.get("minItems", 0), rows.get("maxItems", float("inf"))
+
+
+def of_any_length(schema: Schema) -> Schema:
+    """Return a schema without how many rows there are at least: for files that are laid over others."""
+    name = schema.mapping.list
+    properties = schema.value.get("properties", {})
+    rows = properties.get(name)
+    if not isinstance(rows, dict) or "minItems" not in rows:
+        return schema
+    rows = {key: rule for key, rule in rows.items() if key != "minItems"}
+    return replace(schema, value=schema.value | {"properties": properties | {name: rows}})
 
 
 def _named(value: Any, ref: str) -> Any:

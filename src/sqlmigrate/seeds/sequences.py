@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
@@ -12,10 +13,11 @@ if TYPE_CHECKING:
     import psycopg
 
     from sqlmigrate.seeds.model import SeedFile
+    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.tables import Table
 
-# The sequence of an identity or serial column that counts upwards.
-_SEQUENCE = """
+# The sequences of identity and serial columns that count upwards.
+_SEQUENCES = """
 SELECT
     s.seqrelid::pg_catalog.regclass::pg_catalog.text,
     s.seqmax,
@@ -26,13 +28,15 @@ SELECT
             pg_catalog.pg_sequence_last_value(s.seqrelid::pg_catalog.regclass), s.seqstart - 1::pg_catalog.int8
         )
     END,
-    s.seqrelid::pg_catalog.int8
+    s.seqrelid::pg_catalog.int8,
+    d.refobjsubid
 FROM pg_catalog.pg_depend AS d
 JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = d.objid
 WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
 AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
 AND d.deptype IN ('a'::pg_catalog."char", 'i'::pg_catalog."char") AND s.seqincrement > 0::pg_catalog.int8
-AND d.refobjid = %s::pg_catalog.oid AND d.refobjsubid = %s::pg_catalog.int4
+AND d.refobjid = %s::pg_catalog.oid AND d.refobjsubid = ANY (%s::pg_catalog.int4[])
+ORDER BY d.refobjsubid, s.seqrelid
 """
 # Asked once more, since another session may have drawn a number. A rollback does not undo setval: it leaves a gap.
 _MOVE = """
@@ -44,36 +48,49 @@ WHERE coalesce(
 """
 
 
-def move_behind(conn: psycopg.Connection[Any], file: SeedFile, table: Table) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What is to be said of a sequence; a warning where it could not be moved."""
+
+    text: str
+    warning: bool = False
+
+
+def move_behind(
+    conn: psycopg.Connection[Any], file: SeedFile, table: Table, staged: Staged | None = None
+) -> Iterator[Moved]:
     """Move the sequences of the columns that a file numbers itself; gives a warning where that is not allowed."""
-    for column in table.columns & _filled(file):
-        highest = _highest(file, column)
-        if highest is None:
-            continue
-        with conn.cursor(row_factory=tuple_row) as cursor:
-            found = cursor.execute(_SEQUENCE, [table.oid, table.numbers[column]], prepare=False).fetchone()
-            if found is None or highest > found[1] or (found[3] is not None and found[3] >= highest):
+    filled = {table.numbers[column]: column for column in table.columns & _filled(file)}
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        owned = cursor.execute(_SEQUENCES, [table.oid, list(filled)], prepare=False).fetchall()
+        for sequence, most, may_move, last, oid, number in owned:
+            column = filled[number]
+            highest = staged.highest(column) if staged and column in table.whole else _highest(file, column)
+            if highest is None or highest > most or (last is not None and last >= highest):
                 continue
-            sequence, _, may_move, last, oid = found
             if may_move and last is not None:
                 cursor.execute(_MOVE, {"sequence": oid, "value": highest}, prepare=False)
+                text = f"the sequence {sequence} of {file.mapping.table}.{column} was moved to {highest}"
+                yield Moved(f"{text}, the highest number of {file.path.name}")
                 continue
-        yield (
-            f"the sequence {sequence} of {file.mapping.table}.{column} may give numbers that {file.path.name} uses; "
-            f"the role may not move it: run SELECT setval('{sequence}', {highest}) as its owner"
-        )
+            text = (
+                f"the sequence {sequence} of {file.mapping.table}.{filled[number]} may give numbers that "
+                f"{file.path.name} uses; the role may not move it: run SELECT setval('{sequence}', {highest}) "
+                "as its owner"
+            )
+            yield Moved(text, warning=True)
 
 
 def _filled(file: SeedFile) -> set[str]:
-    keys = {key for row in file.rows for key in row.values}
+    keys = {key for shape in file.shapes() for key in shape}
     return {column.name for key in keys for column in file.mapping.columns_of(key) if column.reference is None}
 
 
 def _highest(file: SeedFile, column: str) -> int | None:
     """Return the highest number that the rows give a column, None where they give none."""
     source = file.mapping.source_of(column)
-    values: list[Any] = [row.values.get(source) for row in file.rows]
-    numbers = [int(value) for value in values if _is_number(value)]
+    values: Iterator[Any] = (row.values.get(source) for row in file.rows)
+    numbers = (int(value) for value in values if _is_number(value))
     return max(numbers, default=None)
 
 

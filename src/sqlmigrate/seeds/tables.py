@@ -23,8 +23,11 @@ _TABLES = """
 SELECT n.nspname, c.relname, a.attname, a.atthasdef, a.atttypid::pg_catalog.regtype::pg_catalog.text,
        own.type_schema, own.type, own.operator_schema, own.operator,
        a.attidentity = 'a'::pg_catalog."char", a.attgenerated <> ''::pg_catalog."char", c.oid::pg_catalog.int8,
-       a.attnum,
-       c.relkind = 'r'::pg_catalog."char" AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid)
+       a.attnum, pg_catalog.format_type(a.atttypid, a.atttypmod),
+       json.is_json,
+       c.relkind = 'r'::pg_catalog."char"
+       AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid),
+       policies.hide
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -56,6 +59,39 @@ LEFT JOIN LATERAL (
     ORDER BY method.amname
     LIMIT 1
 ) AS own ON true
+CROSS JOIN LATERAL (
+    WITH RECURSIVE base AS (
+        SELECT t.oid, t.typbasetype
+        FROM pg_catalog.pg_type AS t
+        WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT t.oid, t.typbasetype
+        FROM base
+        JOIN pg_catalog.pg_type AS t ON t.oid = base.typbasetype
+    )
+    SELECT pg_catalog.bool_or(
+        base.oid IN (
+            'pg_catalog.json'::pg_catalog.regtype::pg_catalog.oid,
+            'pg_catalog.jsonb'::pg_catalog.regtype::pg_catalog.oid
+        )
+    ) AS is_json
+    FROM base
+) AS json
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.row_security_active(c.oid)
+           AND coalesce(NOT pg_catalog.bool_or(given.polpermissive AND given.shows_all)
+                        OR pg_catalog.bool_or(NOT given.polpermissive AND NOT given.shows_all), true) AS hide
+    FROM (
+        SELECT p.polpermissive, pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true'::pg_catalog.text AS shows_all
+        FROM pg_catalog.pg_policy AS p
+        WHERE p.polrelid = c.oid
+          AND p.polcmd IN ('r'::pg_catalog."char", '*'::pg_catalog."char")
+          AND EXISTS (
+              SELECT FROM pg_catalog.unnest(p.polroles) AS r (oid)
+              WHERE r.oid = 0::pg_catalog.oid OR pg_catalog.pg_has_role(r.oid, 'USAGE')
+          )
+    ) AS given
+) AS policies
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 AND (n.nspname, c.relname) IN (
     SELECT * FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))
@@ -98,9 +134,10 @@ class Table:
     """What seeding has to know of a table: columns, those with a default, unique indexes.
 
     `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
-    `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed; `numbers` has
-    the number of each column. `inherited` says that other tables inherit from it: a query finds their rows, and an
-    INSERT does not.
+    `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed, `json` those
+    that hold JSON, `whole` those of whole numbers; `numbers` and `types` have the number and the type of each column.
+    `inherited` says that other tables inherit from it: a query finds their rows, and an INSERT does not. `hides_rows`
+    says that policies (row level security) let the role see only some of its rows.
     """
 
     columns: frozenset[str]
@@ -109,8 +146,12 @@ class Table:
     oid: int
     numbers: Mapping[str, int]
     inherited: bool = False
+    hides_rows: bool = False
     always: frozenset[str] = frozenset()
     generated: frozenset[str] = frozenset()
+    json: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
+    types: Mapping[str, str] = field(default_factory=dict)
     compared_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     equality: Mapping[str, Equality] = field(default_factory=dict)
 
@@ -119,12 +160,21 @@ def read_tables(conn: psycopg.Connection[Any], seeds: SeedSet) -> dict[TableName
     """Read the tables that a seed set writes and refers to; raise one SeedError for all that do not fit."""
     names = {file.mapping.table for file in seeds.files}
     names |= {reference.table for file in seeds.files for reference in file.mapping.references}
-    tables = _read(conn, names)
+    tables = read_named(conn, names)
     refuse([problem for file in seeds.files for problem in _problems(file, tables)])
     return tables
 
 
-def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableName, Table]:
+def told_of_hidden(name: TableName) -> str:
+    """Say of a table that policies hide some of its rows."""
+    return (
+        f"row level security: policies of {name} hide rows from the role that seeds; only the rows that it sees are "
+        "compared and counted"
+    )
+
+
+def read_named(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableName, Table]:
+    """Read tables by their names; those that do not exist are left out."""
     keys = [[name.schema for name in names], [name.name for name in names]]
     with conn.cursor(row_factory=tuple_row) as cursor:
         columns = cursor.execute(_TABLES, keys, prepare=False).fetchall()
@@ -135,9 +185,13 @@ def _read(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableNam
             with_default=frozenset(row[2] for row in mine if row[3]),
             always=frozenset(row[2] for row in mine if row[9]),
             generated=frozenset(row[2] for row in mine if row[10]),
+            whole=frozenset(row[2] for row in mine if row[4] in {"smallint", "integer", "bigint"}),
             oid=mine[0][11],
-            inherited=mine[0][13],
+            json=frozenset(row[2] for row in mine if row[14]),
+            inherited=mine[0][15],
+            hides_rows=mine[0][16],
             numbers={row[2]: row[12] for row in mine},
+            types={row[2]: row[13] for row in mine},
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),
             compared_as={row[2]: _COMPARED_AS[row[4]] for row in mine if row[4] in _COMPARED_AS},
             equality={row[2]: Equality(row[5:7], row[7:9]) for row in mine if row[5] is not None},
@@ -168,6 +222,7 @@ def _problems(file: SeedFile, tables: Mapping[TableName, Table]) -> Iterator[Pro
         yield Problem(f"{mapping.table} has no unique constraint on ({target})", place, hint)
     for special in mapping.columns:
         yield from _missing_reference(file, special, tables)
+    yield from _not_to_be_pruned(file, table)
 
 
 def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
@@ -175,7 +230,7 @@ def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
     mapping = file.mapping
     special = [column.name for column in mapping.columns]
     places = dict.fromkeys((*mapping.conflict, *special, *mapping.default_on_update), Place(file.path))
-    for row in file.rows:
+    for row in file.shapes().values():
         for key in row.values:
             for column in mapping.columns_of(key):
                 if column.name not in places and column.name not in table.columns:
@@ -186,21 +241,26 @@ def _missing_columns(file: SeedFile, table: Table) -> Iterator[Problem]:
 
 
 def _not_to_be_set(file: SeedFile, table: Table) -> Iterator[Problem]:
-    """Yield the columns that a row sets and PostgreSQL lets nobody set, or not to another value, each once."""
+    """Yield the columns that a row sets and PostgreSQL lets nobody set, each once."""
     mapping = file.mapping
-    fixed = dict.fromkeys(table.generated, "is computed by PostgreSQL")
-    fixed |= dict.fromkeys(
-        table.always.difference(mapping.conflict),
-        "is GENERATED ALWAYS AS IDENTITY, so the number of a row cannot be changed",
-    )
-    for row in file.rows if fixed else ():
+    computed = set(table.generated)
+    for row in file.shapes().values() if computed else ():
         for key in row.values:
             for column in mapping.columns_of(key):
-                if reason := fixed.pop(column.name, None):
-                    place = row.place_of_key(key)
-                    yield Problem(
-                        f"column {column.name} of {mapping.table} {reason}", place, "leave it out of the rows"
-                    )
+                if column.name in computed:
+                    computed.discard(column.name)
+                    message = f"column {column.name} of {mapping.table} is computed by PostgreSQL"
+                    yield Problem(message, row.place_of_key(key), "leave it out of the rows")
+
+
+def _not_to_be_pruned(file: SeedFile, table: Table) -> Iterator[Problem]:
+    """Yield the columns that pruning would set and cannot."""
+    mapping, place = file.mapping, Place(file.path)
+    for column in mapping.prune.values or () if mapping.prune else ():
+        if column not in table.columns:
+            yield Problem(f"prune: table {mapping.table} has no column {column}", place, _APPLY_FIRST)
+        elif column in table.generated or column in table.always:
+            yield Problem(f"prune: column {column} of {mapping.table} gets its value from PostgreSQL", place)
 
 
 def _missing_reference(file: SeedFile, column: Column, tables: Mapping[TableName, Table]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from jsonschema.exceptions import ValidationError
 
-    from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.model import Located
 
 _TYPES = {
     "string": "text",
@@ -26,7 +26,7 @@ _TYPES = {
 _MAX_MESSAGE = 240
 
 
-def explain(error: ValidationError, file: Document) -> Iterator[Problem]:
+def explain(error: ValidationError, file: Located) -> Iterator[Problem]:
     """Yield the problems behind one violation; of several allowed forms the one that came closest is judged."""
     from jsonschema.exceptions import best_match  # noqa: PLC0415  slow to import
 

@@ -6,9 +6,7 @@ import pytest
 from psycopg import sql
 
 from sqlmigrate import api
-from sqlmigrate.errors import (
-    SeedError,
-)
+from sqlmigrate.errors import LockBudgetSpent, LossNotAccepted, SeedError
 
 
 def test_seeding_says_what_it_wrote_and_writes_nothing_the_second_time(database, colours, conn):
@@ -43,6 +41,23 @@ def test_rows_are_written_as_the_role_that_is_given(database, colours, admin, ne
     api.seed(database.url, colours, role=role)
 
     assert admin.execute("SELECT DISTINCT by FROM colours").fetchall() == [(role,)]
+
+
+def test_rows_in_no_file_and_those_of_an_environment(database, colours, conn):
+    conn.execute("CREATE TABLE colours (name text PRIMARY KEY); INSERT INTO colours VALUES ('old'), ('new')")
+    schema = colours / "colours.schema.json"
+    schema.write_text(schema.read_text().replace('"conflict"', '"prune": "delete", "conflict"'))
+    (colours / "live").mkdir()
+    (colours / "live" / "colours.yaml").write_text("colours:\n  - name: new\n")
+
+    assert api.seed(database.url, colours).pruned == 0
+    assert api.seed(database.url, api.read_seeds(colours, env="live"), prune=True).pruned == 1
+    (colours / "colours.yaml").write_text("")
+    with pytest.raises(LossNotAccepted, match="would delete or change 3 rows") as caught:
+        api.seed(database.url, colours, prune=True, accept_loss=True)
+    assert caught.value.hint == "if that is meant, give accept_rows=3"
+    assert api.seed(database.url, colours, prune=True, accept_rows=3).tables[0].pruned == 3
+    assert conn.execute("SELECT count(*) FROM colours").fetchone() == (0,)
 
 
 _LATE = """
@@ -92,7 +107,24 @@ def test_seeding_waits_for_a_lock_no_longer_than_asked(database, colours, conn):
 
     with database.connect(autocommit=False) as other:
         other.execute("LOCK TABLE colours")
-        with pytest.raises(SeedError, match="lock timeout"):
-            api.seed(database.url, colours, lock_timeout="50ms")
+        with pytest.raises(LockBudgetSpent, match="lock timeout"):
+            api.seed(database.url, colours, lock_timeout="50ms", lock_budget=0)
         with pytest.raises(SeedError, match="statement timeout"):
             api.seed(database.url, colours, statement_timeout=1_000)
+
+
+def test_seed_data_is_loaded_as_sample_rows_for_round_trips(colours, tmp_path, shadow_url):
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    for name, text in {
+        "1.sql": "CREATE TABLE colours (name text PRIMARY KEY)",
+        "1.rollback.sql": "DROP TABLE colours",
+        "2.sql": "DELETE FROM colours",
+        "2.rollback.sql": "SELECT 1",
+    }.items():
+        (folder / name).write_text(text)
+
+    [first, second] = api.roundtrip(folder, data=colours, shadow_url=shadow_url)
+
+    assert (first.verdict.value, first.seeded.rows, len(first.seeded.left_out)) == ("exact", 0, 1)
+    assert (second.verdict.value, second.seeded.rows) == ("not_restored", 2)

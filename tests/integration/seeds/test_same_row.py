@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import apply
+from sqlmigrate.seeds import apply, staging
+from sqlmigrate.seeds.differences import compare
 
 
 def mapping(table: str, *conflict: str, **more: object) -> dict[str, object]:
@@ -136,21 +137,11 @@ def test_a_sequence_that_the_role_may_not_move_is_reported(conn, admin, seed_fil
     )
 
 
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        (
-            "integer GENERATED ALWAYS AS IDENTITY",
-            "is GENERATED ALWAYS AS IDENTITY, so the number of a row cannot be changed",
-        ),
-        ("integer GENERATED ALWAYS AS (length(code)) STORED", "is computed by PostgreSQL"),
-    ],
-)
-def test_a_column_that_cannot_be_set_is_reported_with_its_place(conn, seed_files, column, message):
-    conn.execute(f"CREATE TABLE t (code text PRIMARY KEY, id {column})")
+def test_a_column_that_cannot_be_set_is_reported_with_its_place(conn, seed_files):
+    conn.execute("CREATE TABLE t (code text PRIMARY KEY, id integer GENERATED ALWAYS AS (length(code)) STORED)")
     seed_files.file("t", mapping("t", "code"), "rows:\n- {code: a, id: 7}\n")
 
-    with pytest.raises(SeedError, match=f"column id of public.t {message}") as caught:
+    with pytest.raises(SeedError, match=r"column id of public.t is computed by PostgreSQL") as caught:
         apply(conn, seed_files.load())
 
     assert (caught.value.place.line, caught.value.place.column, caught.value.hint) == (
@@ -158,3 +149,45 @@ def test_a_column_that_cannot_be_set_is_reported_with_its_place(conn, seed_files
         13,
         "leave it out of the rows",
     )
+
+
+@pytest.fixture(params=[10_000, 1], ids=["in batches", "all at once"])
+def numbered(request, conn, monkeypatch):
+    """A table whose number is its own and not its key."""
+    monkeypatch.setattr(staging, "ROWS_MIN", request.param)
+    conn.execute("CREATE TABLE t (code text PRIMARY KEY, id int GENERATED ALWAYS AS IDENTITY, name text)")
+    conn.execute("INSERT INTO t (code, name) VALUES ('a', 'x'), ('b', 'x')")
+    return conn
+
+
+def test_a_number_that_is_not_the_key_is_written_with_new_rows(numbered, seed_files):
+    rows = "[{code: a, id: 1, name: y}, {code: b, name: y}, {code: c, id: 40, name: y}, {code: d, id: 5}]"
+    seed_files.file("t", mapping("t", "code"), f"rows: {rows}")
+
+    [told] = compare(numbered, seed_files.load())
+    first = apply(numbered, seed_files.load())
+    second = apply(numbered, seed_files.load())
+
+    assert (told.inserted, told.updated) == (first.tables[0].inserted, first.tables[0].updated) == (2, 2)
+    assert first.notes == ("the sequence public.t_id_seq of public.t.id was moved to 40, the highest number of t.yaml",)
+    assert (second.written, second.notes, second.tables[0].unchanged) == (0, (), 4)
+    assert numbered.execute("SELECT * FROM t ORDER BY code").fetchall() == [
+        ("a", 1, "y"),
+        ("b", 2, "y"),
+        ("c", 40, "y"),
+        ("d", 5, None),
+    ]
+    assert numbered.execute("INSERT INTO t (code) VALUES ('e') RETURNING id").fetchone() == (41,)
+
+
+def test_a_number_of_a_row_that_is_there_cannot_be_changed(numbered, seed_files):
+    seed_files.file("t", mapping("t", "code"), "rows:\n- {code: a, id: 1, name: y}\n- {code: b, id: 7, name: y}\n")
+
+    for act in (compare, apply):
+        with pytest.raises(SeedError) as caught:
+            act(numbered, seed_files.load())
+
+        assert str(caught.value.place).endswith("t.yaml:3:17")
+        assert caught.value.message.startswith("code 'b' has id 2 in public.t: the number of a row in a column")
+        assert caught.value.hint == "write 2, or leave id out"
+    assert numbered.execute("SELECT count(*) FROM t WHERE name = 'x'").fetchone() == (2,)

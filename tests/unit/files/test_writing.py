@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import sqlmigrate
 from sqlmigrate.errors import Error
-from sqlmigrate.files import leads_out, make_folder, write_new, write_text, writing
+from sqlmigrate.files import leads_out, make_folder, write_new, write_new_parts, write_text, writing
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
@@ -81,6 +83,7 @@ def test_no_link_of_a_repository_leads_out_by_way_of_proc(repository, outside, w
         lambda: write_text(repository / "report.html", "stolen"),
         lambda: write_text(repository / "proofs" / "victim", "stolen"),
         lambda: write_new(repository / "proofs" / "new", "stolen"),
+        lambda: write_new_parts(repository / "proofs" / "new", ["stolen"]),
         lambda: make_folder(repository / "proofs" / "made"),
     ):
         with pytest.raises(Error, match="leads out of the repository"):
@@ -230,6 +233,57 @@ def test_a_new_file_does_not_replace_another_one(repository):
         write_new(repository / "file", "two")
 
     assert (repository / "file").read_text(encoding="utf-8") == "one"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_of_many_parts_is_there_once_it_is_whole(repository, monkeypatch, links):
+    def without(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "a file system without hard links")
+
+    def parts() -> Iterator[str]:
+        yield "one "
+        assert not path.exists()
+        yield "two"
+
+    if not links:
+        monkeypatch.setattr(os, "link", without)
+    path = repository / "file"
+
+    write_new_parts(path, parts())
+    with pytest.raises(FileExistsError):
+        write_new_parts(path, parts())
+
+    assert path.read_text() == "one two"
+    assert names(repository) == [".git", "file"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_takes_the_place_of_none_that_comes_meanwhile(repository, monkeypatch, links):
+    def without(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "a file system without hard links")
+
+    def parts() -> Iterator[str]:
+        yield "ours"
+        (repository / "file").symlink_to(repository / "nothing")
+
+    if not links:
+        monkeypatch.setattr(os, "link", without)
+    with pytest.raises(FileExistsError):
+        write_new_parts(repository / "file", parts())
+
+    assert names(repository) == [".git", "file"]
+    assert (repository / "file").is_symlink()
+
+
+def test_nothing_is_left_of_a_new_file_whose_parts_end_in_an_error(repository):
+    def parts() -> Iterator[str]:
+        yield "one"
+        raise KeyError(1)
+
+    with pytest.raises(KeyError):
+        write_new_parts(repository / "file", parts())
+
+    assert names(repository) == [".git"]
 
 
 def test_a_pipe_or_a_device_is_written_to(tmp_path):

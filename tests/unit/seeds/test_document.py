@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.errors import SeedError
+from sqlmigrate.seeds import document
 from sqlmigrate.seeds.document import Document, parse, read_document
 
 PATH = Path("seed.yaml")
@@ -216,3 +217,38 @@ def test_the_place_of_what_is_missing_is_what_should_hold_it():
     assert str(document.place(("a", 0, "nothing"))) == "seed.yaml:2:5"
     assert str(document.place(("a", 7))) == "seed.yaml:2:3"
     assert str(document.place(("a", 0), key="b")) == "seed.yaml:2:5"
+
+
+def paths(value, where=()):
+    """Give the way to every value in a value, and each key in it."""
+    yield where, None
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield where, key
+            yield from paths(child, (*where, key))
+        yield (*where, "no such key"), None
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from paths(child, (*where, index))
+        yield (*where, len(value)), None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rows:\n  - a: 1\n    b: [x, {c: 2}]\n\n  # between\n  - a: 2\nother: {rows: [1]}\n",
+        "rows: [{a: 1, b: 'x, y'}, {a: 2}, [3, 4], -]\n",
+        'rows: [{a: "x -"},\n  {a: 2}\n, {a: 3}]\n',
+        "rows:\n-\n  a: 1\n- # a comment\n  a: 2\n-   a: |\n      x\n       - y\n    b: 1\n- - 1\n  - 2\n-\n- ''\n",
+        "# head\n---\nrows:\n- é😀: ä\r\n  b: 中\r\n- {}\r\n...\n",
+        "rows:\n- 'it''s'\n- \"a\\u00e9\"\n- >-\n  folded\n  text\n- null\n- 1e3\n- ~\n- yes\n",
+        "rows: &all\n- a: &one 1\n- a: *one\n- {<<: {b: 2}, a: !!str 3}\n",
+        "? rows\n: - 1\n  - ? a\n    : b\n",
+    ],
+)
+def test_the_outline_of_a_document_gives_the_values_and_places_that_its_nodes_give(text):
+    found, by_nodes = parse(PATH, text), document._by_nodes(PATH, text)
+
+    assert found.value == by_nodes.value
+    for where, key in paths(by_nodes.value):
+        assert found.place(where, key=key) == by_nodes.place(where, key=key), (where, key)

@@ -7,13 +7,16 @@ import json
 import time
 from typing import Any
 
+import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import SeedError
 from sqlmigrate.files.patterns import PatternError, Patterns
-from sqlmigrate.seeds import load
+from sqlmigrate.seeds import document, load, quick
+from sqlmigrate.seeds.rules import _Check
 from support.examples import examples
+from support.places import ROOT
 
 MAPPING = {"list": "rows", "table": "public.t", "conflict": ["code"]}
 NAMES = st.sampled_from(["rows", "code", "n", "d", "a"])
@@ -130,6 +133,7 @@ def _keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]
     return chosen.flatmap(lambda names: st.fixed_dictionaries({name: keywords[name] for name in names}))
 
 
+META = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)  # as for the schemas of seeds
 SCHEMAS = _keywords(st.recursive(st.booleans(), _keywords, max_leaves=8))
 ROWS = st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=4)
 TEXTS = st.text("rows:-[]{}&*<'\"!?|>#%@`,~ \n\t1a.e\0\x85\ufeff\U0001f600", max_size=60)
@@ -152,6 +156,24 @@ def test_no_schema_makes_reading_raise_anything_but_an_error(tmp_path_factory, s
     ]
     text = json.dumps({"rows": numbered})
     _read(tmp_path_factory.mktemp("seeds"), json.dumps(schema | {"x-sqlmigrate": MAPPING}), text)
+
+
+@settings(max_examples=examples(250))
+@given(SCHEMAS, VALUES)
+def test_what_is_accepted_quickly_has_no_violation(schema, value):
+    with contextlib.suppress(PatternError, RecursionError):
+        if not META.is_valid(schema):
+            return
+        fits = quick.compiled(schema, Patterns())
+        if fits and fits(value):
+            assert not list(_Check(value).validator(schema).iter_errors(value))
+
+
+def test_common_schemas_are_known_to_the_quick_check():
+    for path in ROOT.glob("data/*.schema.json"):
+        found = quick.compiled(json.loads(path.read_text(encoding="utf-8")), Patterns())
+        assert found is not None
+        assert found(document.read_document(path.with_name(path.name.replace(".schema.json", ".yaml"))).value)
 
 
 @settings(max_examples=examples(150))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sqlmigrate.errors import Place, SeedError
 from sqlmigrate.seeds import SeedFile
-from sqlmigrate.seeds.document import Document
+from sqlmigrate.seeds.document import Document, Nodes
 from sqlmigrate.seeds.model import Column, Reference, TableMapping, TableName
 from sqlmigrate.seeds.order import in_order, waves
 from support.seeds import AGENTS, LLMS
@@ -30,7 +30,7 @@ def seed_file(name: str, needs: list[str]) -> SeedFile:
     columns = [Column(f"{need}_id", need, Reference(TableName("public", need), "code", "id")) for need in needs]
     mapping = TableMapping("rows", TableName("public", name), ("code",), tuple(columns))
     path = Path(f"{name}.yaml")
-    return SeedFile(path, mapping, (), Document(path, "", None, None))
+    return SeedFile(path, mapping, (), Document(path, "", None, Nodes()))
 
 
 def test_a_file_comes_after_those_that_it_refers_to(seed_files):

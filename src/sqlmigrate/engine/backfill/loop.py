@@ -21,13 +21,13 @@ from sqlmigrate.engine.backfill.progress import CANCEL, Progress
 from sqlmigrate.engine.backfill.size import Size
 from sqlmigrate.engine.backfill.throttle import Throttle
 from sqlmigrate.engine.backfill.verify import require_verified, truth
-from sqlmigrate.engine.retry import CANCELED
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import COMMIT, CONSTRAINTS
 from sqlmigrate.errors import ConnectionFailed, ExecutionError, HistoryError
 from sqlmigrate.events import Backfilling
+from sqlmigrate.runlock.retry import CANCELED
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection

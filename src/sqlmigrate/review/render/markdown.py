@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.model import SEVERITIES
-from sqlmigrate.review.render import batching, sent, words
+from sqlmigrate.review.render import batching, seeded, sent, words
 from sqlmigrate.review.render.decisions import decisions
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Verdict, Workload
     from sqlmigrate.review.render.decisions import Decision
     from sqlmigrate.review.render.words import FoundHazard, Group, Remedy
+    from sqlmigrate.review.seed_model import Seeds
 
 LIMIT = 60_000
 """Characters: GitHub takes 65,536 in a comment."""
@@ -113,6 +114,8 @@ def _blocks(report: Report) -> Iterator[_Block]:
     yield from _rolling_back(report)
     for migration in report.migrations:
         yield from _migration(migration, several=several)
+    if report.seeds is not None:
+        yield from _seeds(report.seeds)
     yield from _end(report)
 
 
@@ -349,6 +352,22 @@ def _does(statement: ReviewedStatement) -> Iterator[str]:
     codes = sorted({hazard.code for hazard in statement.hazards})
     if codes:
         yield code(" ".join(codes))
+
+
+def _seeds(seeds: Seeds) -> Iterator[_Block]:
+    title = f"{seeded.HEADING.capitalize()}: {seeds.headline}"
+    for table in seeds.tables:
+        lines = [f"- **{code(table.table)}** ({code(table.file)}): {table.counts}"]
+        lines += [f"  - {seeded.HIDDEN}"] if table.hides_rows else []
+        for text, changes in islice(seeded.rows(table), _ROWS):
+            lines.append(f"  - {code(words.brief(text, _LONGEST))}")
+            lines += [f"    - {code(line)}" for line in changes[:_LINES]]
+        if (more := len(table.rows) - _ROWS) > 0:
+            lines.append(f"  - and {more} more, which the JSON report has")
+        yield _Block(5, "\n".join(lines), f"the seed data of {table.table}", title)
+    if seeds.problems:
+        left_out = [f"- left out: {prose(words.brief(problem, _LONGEST))}" for problem in seeds.problems[:_LINES]]
+        yield _Block(5, "\n".join(left_out), "seed files that do not fit", title)
 
 
 def _end(report: Report) -> Iterator[_Block]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from sqlmigrate.review.figures import in_bytes
-from sqlmigrate.review.render import batching, sent, words
+from sqlmigrate.review.render import batching, seeded, sent, words
 from sqlmigrate.review.render.decisions import of_branch
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.review.model import Direction, Migration, Report, ReviewedStatement, Target, Workload
     from sqlmigrate.review.render.words import Group, Tone
+    from sqlmigrate.review.seed_model import Seeds
 
 Role = Literal["fails", "danger", "warning", "note", "fine", "strong", "quiet", "plain"]
 """What a piece of a line is: a severity, something to be seen first, something to be seen last, or just text."""
@@ -58,6 +60,8 @@ def _parts(report: Report, width: int) -> Iterator[Iterable[Line]]:
     yield _rolling_back(report, width)
     if report.target is not None:
         yield _target(report.target, width)
+    if report.seeds is not None:
+        yield _seeds(report.seeds, width)
     yield _not_checked(report, width)
     yield _made_with(report, width)
 
@@ -235,6 +239,23 @@ def _target(target: Target, width: int) -> Iterator[Line]:
         for table in target.tables
     ]
     yield from _field("", _columns(rows, width - len(_BLANK)), "tables")
+
+
+def _seeds(seeds: Seeds, width: int) -> Iterator[Line]:
+    yield ()
+    yield ((f"{seeded.HEADING}: {_text(seeds.headline)}", "strong"),)
+    for table in seeds.tables:
+        yield from _wrapped(f"{table.table}: {table.counts}", width, "  ")
+        if table.hides_rows:
+            yield from _wrapped(seeded.HIDDEN, width, "    ", "quiet")
+        for text, lines in islice(seeded.rows(table), _MOST):
+            yield from _wrapped(text, width, "    ", "quiet")
+            for line in lines[:_MOST]:
+                yield from _wrapped(line, width, "      ", "quiet")
+        if (more := len(table.rows) - _MOST) > 0:
+            yield ((f"    and {more} more, which the JSON report has", "quiet"),)
+    for problem in seeds.problems:
+        yield from _wrapped(f"left out: {problem}", width, "  ", "quiet")
 
 
 def _not_checked(report: Report, width: int) -> Iterator[Line]:

@@ -9,11 +9,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from sqlmigrate.review.figures import in_bytes
-from sqlmigrate.review.render import words
+from sqlmigrate.review.render import seeded, words
 from sqlmigrate.review.render.decisions import of_branch
 from sqlmigrate.review.render.html.hazards import last_use, what_to_do
 from sqlmigrate.review.render.html.icons import badge, icon
 from sqlmigrate.review.render.html.migration import migration_article
+from sqlmigrate.review.render.html.seeds import seeds_section
 from sqlmigrate.review.render.html.tags import Child, Html, page, stylesheet, tag
 from sqlmigrate.review.render.html.workload import workload_section
 
@@ -71,6 +72,7 @@ def _body(report: Report) -> Html:
             workload_section(report.workload) if report.workload else None,
             _target(report.target) if report.target else None,
             [migration_article(migration, anchor, told) for anchor, migration in anchors],
+            seeds_section(report.seeds) if report.seeds else None,
             _not_checked(report),
             _provenance(report),
             id="review",
@@ -141,6 +143,7 @@ def _contents(report: Report) -> Html:
     places = [("decide", "Hazards"), ("target", "The target")][: 2 if report.target else 1]
     places[1:1] = [("workload", "What the application sends")] if report.workload else []
     places[:0] = [("branch", words.BRANCH.capitalize())] if report.branch else []
+    places += [("seeds", seeded.HEADING.capitalize())] if report.seeds else []
     others = [*places, ("not-checked", "Not checked"), ("made-with", "Made with")]
     return tag(
         "nav",

@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlmigrate.errors import ExecutionError, LockBudgetSpent
+from sqlmigrate.errors import ExecutionError, LockBudgetSpent, SeedError
 from sqlmigrate.events import LockRetry
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def with_retry(
 ) -> T:
     """Do the work, again and again with growing random pauses ("full jitter"), until `budget` seconds are used up.
 
-    The work must be a whole transaction that has been rolled back when it fails. `guarded` says why its statement was
-    cancelled, if a guard has done that. Raises LockBudgetSpent at the end:
-    never is a lock waited for without limit.
+    The work must be a whole transaction, of scripts or of seed data, that has been rolled back when it fails. `guarded`
+    says why its statement was cancelled, if a guard has done that. Raises LockBudgetSpent at the end: never is a lock
+    waited for without limit.
     """
     deadline = time.monotonic() + budget
     attempt = 0
@@ -45,10 +45,11 @@ def with_retry(
         attempt += 1
         try:
             return work()
-        except ExecutionError as error:
-            failed, said = error.migration_id, error.server
+        except (ExecutionError, SeedError) as error:
+            failed, said = _script_of(error), error.server
             guard = guarded() if said is not None and said.sqlstate == CANCELED else None
-            if failed is None or said is None or (said.sqlstate not in RETRIED and guard is None):
+            is_whole = failed is not None or isinstance(error, SeedError)
+            if not is_whole or said is None or (said.sqlstate not in RETRIED and guard is None):
                 raise
             left = deadline - time.monotonic()
             if left <= 0:
@@ -58,13 +59,19 @@ def with_retry(
             time.sleep(pause)
 
 
+def _script_of(error: ExecutionError | SeedError) -> str | None:
+    return error.migration_id if isinstance(error, ExecutionError) else None
+
+
 def _first(blockers: tuple[Blocker, ...]) -> list[Blocker]:
     """Return the sessions at the end of the chain: those that wait for nobody, if there are some."""
     sessions = [blocker for blocker in blockers if blocker.pid]
     return [blocker for blocker in sessions if not blocker.waits_for] or sessions
 
 
-def _spent(error: ExecutionError, attempts: int, blockers: tuple[Blocker, ...], guard: str | None) -> LockBudgetSpent:
+def _spent(
+    error: ExecutionError | SeedError, attempts: int, blockers: tuple[Blocker, ...], guard: str | None
+) -> LockBudgetSpent:
     said = f"stopped, since {guard}" if guard else error.message
     who = "".join(f"; {'blocked by' if blocker.direct else 'behind that,'} {blocker}" for blocker in blockers)
     tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
@@ -75,9 +82,9 @@ def _spent(error: ExecutionError, attempts: int, blockers: tuple[Blocker, ...], 
         hint = "run it again when the database is less busy, make the work shorter, or set max_waiters and max_block"
     return LockBudgetSpent(
         f"{said} ({tried}; the lock budget is used up){who}",
-        migration_id=error.migration_id,
+        migration_id=_script_of(error),
         server=error.server,
-        statement=error.statement,
+        statement=error.statement if isinstance(error, ExecutionError) else None,
         place=error.place,
         hint=hint,
     )

@@ -1,0 +1,50 @@
+-- Which seed files were written, as they were then, and what became of their rows. It belongs to no version: releases that
+-- do not know it leave it alone, and without it nothing is missing but its rows. Where rows of one file were laid over those
+-- of another, the counts are in the row of the lower one.
+CREATE TABLE {schema}.seed_files (
+    id              pg_catalog.uuid PRIMARY KEY,
+    run_id          pg_catalog.uuid NOT NULL,
+    seeded_at       pg_catalog.timestamptz NOT NULL,
+    file            pg_catalog.text NOT NULL,
+    table_name      pg_catalog.text NOT NULL,
+    checksum        pg_catalog.text NOT NULL,
+    schema_checksum pg_catalog.text NOT NULL,
+    rows            bigint NOT NULL,
+    inserted        bigint,
+    updated         bigint,
+    unchanged       bigint,
+    kept            bigint,
+    pruned          bigint,
+    login_role      pg_catalog.text NOT NULL,
+    seed_role       pg_catalog.text,
+    username        pg_catalog.text,
+    hostname        pg_catalog.text,
+    client_address  pg_catalog.inet,
+    tool_version    pg_catalog.text NOT NULL
+);
+
+-- It belongs to whom the log belongs to, and who may read and write that may do it here.
+DO $do$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT pg_catalog.pg_get_userbyid(class.relowner) AS owner, granted.privilege_type AS right,
+               CASE WHEN granted.grantee = 0::pg_catalog.oid THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(granted.grantee)::pg_catalog.text) END AS role
+        FROM pg_catalog.pg_class AS class
+        JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+        LEFT JOIN LATERAL pg_catalog.aclexplode(class.relacl) AS granted
+               ON granted.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') AND granted.grantee <> class.relowner
+        WHERE space.nspname = {space}
+          AND class.relname = 'log'
+    LOOP
+        IF found.right IS NOT NULL THEN
+            EXECUTE pg_catalog.format('GRANT %s ON %I.seed_files TO %s', found.right, {space}::pg_catalog.text, found.role);
+        END IF;
+        IF found.owner <> current_user THEN
+            EXECUTE pg_catalog.format('ALTER TABLE %I.seed_files OWNER TO %I', {space}::pg_catalog.text, found.owner);
+        END IF;
+    END LOOP;
+END
+$do$;

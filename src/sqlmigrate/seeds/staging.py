@@ -1,0 +1,188 @@
+"""Write very many rows: COPY into temporary tables, one for each set of columns, and one statement from each.
+
+What comes of it is what comes of batches; where the server refuses anything, batches say which row it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import tuple_row
+
+from sqlmigrate.seeds import statements
+from sqlmigrate.seeds.progress import tell
+from sqlmigrate.seeds.references import Pending
+from sqlmigrate.seeds.values import written_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import psycopg
+
+    from sqlmigrate.seeds.model import Row, SeedFile, SeedSet
+    from sqlmigrate.seeds.references import Resolved
+    from sqlmigrate.seeds.statements import Stage
+    from sqlmigrate.seeds.tables import Table
+
+ROWS_MIN = 10_000
+"""So many rows of a file make it large: below, a temporary table costs more than it saves."""
+
+_CHUNK = 10_000  # rows whose references are looked up at once
+_LINES = 500
+_SHAPES_MAX = 20
+_MAY_STAGE = """
+SELECT pg_catalog.has_database_privilege(d.oid, 'TEMPORARY')
+FROM pg_catalog.pg_database AS d
+WHERE d.datname = pg_catalog.current_database()
+"""
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_NULL = "\\N"
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class NotPlainError(ValueError):
+    """A value is a list or a mapping, and its column is neither json nor jsonb: JSON has to carry it."""
+
+
+def is_large(seeds: SeedSet, file: SeedFile) -> bool:
+    """Tell whether a file is one of very many rows, that nothing binds to the rows of another file."""
+    return (
+        len(file.rows) >= ROWS_MIN
+        and all(reference.table != file.mapping.table for reference in file.mapping.references)
+        and sum(other.mapping.table == file.mapping.table for other in seeds.files) == 1
+        and len(file.shapes()) <= _SHAPES_MAX
+    )
+
+
+def may_stage(conn: psycopg.Connection[Any]) -> bool:
+    """Tell whether the role may make temporary tables."""
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        found = cursor.execute(_MAY_STAGE, prepare=False).fetchone()
+    return bool(found and found[0])
+
+
+@dataclass(slots=True)
+class Staged:
+    """The rows of one file in temporary tables of the session, or these columns of them alone.
+
+    A row whose key is not known yet, since what it refers to is new, is in no table, and is left out.
+    """
+
+    conn: psycopg.Connection[Any]
+    file: SeedFile
+    table: Table
+    resolve: Callable[[Sequence[Row]], Resolved]
+    only: tuple[str, ...] | None = None
+    _stages: dict[tuple[str, ...], Stage] = field(default_factory=dict)
+
+    def fill(self) -> None:
+        """Send all rows; raises NotPlainError, or what the server says of a value."""
+        rows, sent = iter(self.file.rows), 0
+        while chunk := list(islice(rows, _CHUNK)):
+            by_columns: dict[tuple[str, ...], list[str]] = {}
+            for row, values in written_rows(chunk, self.resolve(chunk)):
+                kept = values if self.only is None else {name: values[name] for name in self.only}
+                if self.only is None or not any(isinstance(value, Pending) for value in kept.values()):
+                    by_columns.setdefault(tuple(kept), []).append(_line(row, kept, self.table.json))
+            for columns, lines in by_columns.items():
+                self._copy(self._stage(columns), lines)
+            sent += len(chunk)
+            tell(f"sending rows for {self.file.mapping.table}", sent, len(self.file.rows))
+        for stage in self._stages.values():
+            self._run(statements.analyze(stage, self.file.mapping))
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The temporary tables."""
+        return list(self._stages.values())
+
+    def write(self) -> tuple[int, int, list[int]]:
+        """Write what differs; gives the counts of inserted and updated rows, and the positions of those left."""
+        inserted, updated, left = 0, 0, []
+        for columns in sorted(self._stages):
+            statement = statements.upsert(self.file.mapping, self.table, columns, self._stages[columns])
+            ((new, changed, positions),) = self._run(statement)
+            inserted, updated = inserted + new, updated + changed
+            left += positions
+        return inserted, updated, left
+
+    def same_rows(self, limit: int) -> list[list[int]]:
+        """Return groups of rows that are one to PostgreSQL, each by their positions from 1."""
+        query = statements.same_staged(self.file.mapping, list(self._stages.values()), limit)
+        return [positions for (positions,) in self._run(query)]
+
+    def missing(self) -> Iterator[int]:
+        """Yield the positions of rows whose keys no row of the table has."""
+        for stage in self._stages.values():
+            yield from (position for (position,) in self._run(statements.absent(self.file.mapping, self.table, stage)))
+
+    def written(self, positions: Iterable[int]) -> dict[Row, dict[str, Any]]:
+        """Return rows by their positions, with their values by the names of their columns."""
+        rows = self.file.at(list(positions))
+        return dict(written_rows(rows, self.resolve(rows)))
+
+    def renumbered(self, stage: Stage, column: str) -> list[tuple[int, str]]:
+        """Return the positions of rows that are there with another number in a column, and that number."""
+        query = statements.renumbered(self.file.mapping, self.table, column, stage.columns, stage)
+        return [(position, number) for position, number in self._run(query)]
+
+    def highest(self, column: str) -> int | None:
+        """Return the highest number that rows give a column of whole numbers."""
+        stages = [stage for stage in self._stages.values() if column in stage.columns]
+        found = [row[0] for stage in stages for row in self._run(statements.highest(stage, column))]
+        return max((number for number in found if number is not None), default=None)
+
+    def discard(self) -> None:
+        """Drop the tables, unless the session is gone and they with it."""
+        while self._stages and not self.conn.closed:
+            self._run(statements.drop(self._stages.popitem()[1]))
+
+    def _stage(self, columns: tuple[str, ...]) -> Stage:
+        if columns not in self._stages:
+            stage = statements.Stage(f"sqlmigrate_seed_{secrets.token_hex(8)}", columns)
+            self._run(statements.create(stage, self.file.mapping))
+            self._stages[columns] = stage
+        return self._stages[columns]
+
+    def _copy(self, stage: Stage, lines: Sequence[str]) -> None:
+        with self.conn.cursor() as cursor, cursor.copy(statements.copy(stage)) as copy:
+            for start in range(0, len(lines), _LINES):
+                copy.write("".join(lines[start : start + _LINES]))
+
+    def _run(self, statement: psycopg.sql.Composed) -> list[tuple[Any, ...]]:
+        with self.conn.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute(statement, [], prepare=False)
+            return cursor.fetchall() if cursor.description else []
+
+
+def _line(row: Row, values: Mapping[str, Any], json_columns: frozenset[str]) -> str:
+    """Write a row in COPY's text format: each value as the server would take it out of JSON."""
+    texts = [str(row.index + 1)]
+    for name, value in values.items():
+        if value.__class__ is str and name not in json_columns:
+            texts.append(value)
+        else:
+            texts.append(_text(value, name in json_columns))
+    line = "\t".join(texts)
+    if "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(texts):
+        texts = [text if text is _NULL else _SPECIAL.sub(_escaped, text) for text in texts]
+        line = "\t".join(texts)
+    return line + "\n"
+
+
+def _text(value: Any, is_json: bool) -> str:  # noqa: FBT001  called for each value
+    if value is None:
+        return _NULL
+    if not is_json and (value.__class__ is list or value.__class__ is dict):
+        raise NotPlainError
+    return _encode(value)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return _ESCAPED[found[0]]
