@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from sqlmigrate.errors import SeedError
 from sqlmigrate.seeds import Access, Choice, Export, apply, described, export, load
-from sqlmigrate.seeds.texts import as_yaml
+from sqlmigrate.seeds.exporting.texts import as_yaml
 from support.places import ROOT
 
 DATA = ROOT / "data"

@@ -55,7 +55,7 @@ def schema(app: App, *, table: str, output: Path | None, key: tuple[str, ...], w
     """
     from sqlmigrate import seeds  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.files import make_folder, write_new  # noqa: PLC0415  same
-    from sqlmigrate.seeds.texts import schema_text  # noqa: PLC0415  same
+    from sqlmigrate.seeds.exporting.texts import schema_text  # noqa: PLC0415  same
 
     with app.target() as target:
         made = seeds.described(target.conninfo, table, seeds.Choice(key, without), _access(app, target))
@@ -160,7 +160,7 @@ class _Files:
     def _write_files(self, one: Export, output: Path) -> tuple[Path, Path | None]:
         """Write new files, the rows first: what stands in the way of either is found before anything is written."""
         from sqlmigrate.files import make_folder, require_new, write_new, write_new_parts  # noqa: PLC0415  as above
-        from sqlmigrate.seeds.texts import schema_text  # noqa: PLC0415  same
+        from sqlmigrate.seeds.exporting.texts import schema_text  # noqa: PLC0415  same
 
         path = output
         if _is_folder(output):
@@ -180,7 +180,7 @@ class _Files:
         return path, beside
 
     def _texts(self, one: Export, schema: str | None) -> Iterator[str]:
-        from sqlmigrate.seeds.texts import as_csv, as_yaml  # noqa: PLC0415  as above
+        from sqlmigrate.seeds.exporting.texts import as_csv, as_yaml  # noqa: PLC0415  as above
 
         mapping = one.schema.mapping
         if self.form == "csv":

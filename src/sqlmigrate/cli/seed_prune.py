@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.seeds import Proposal, TableDifference
-    from sqlmigrate.seeds.pruning import PrunedRow, PrunedTable, Pruning
+    from sqlmigrate.seeds.pruning.model import PrunedRow, PrunedTable, Pruning
 
 _OPTION = "--accept-loss {}"
 _ANY = "any"
@@ -88,7 +88,7 @@ class Asked:
         self._seen.append(found)
 
     def _require(self, found: Pruning) -> None:
-        from sqlmigrate.seeds.pruning import require_accepted  # noqa: PLC0415  --help needs none of it
+        from sqlmigrate.seeds.pruning.model import require_accepted  # noqa: PLC0415  --help needs none of it
 
         require_accepted(
             found, self.accepted, option=_OPTION, always=self.app.config.protected and self.app.yes_i_mean is not None

@@ -1,16 +1,16 @@
-"""Seed data: rows in YAML files, checked against a JSON Schema and upserted in one transaction."""
+"""Seed data: rows in files, checked against a JSON Schema and upserted in one transaction; and files from tables."""
 
 from __future__ import annotations
 
 from sqlmigrate.seeds.differences import TableDifference, difference
-from sqlmigrate.seeds.exports import Access, Choice, Export, described, export
+from sqlmigrate.seeds.exporting.export import Access, Choice, Export, described, export
 from sqlmigrate.seeds.fitting import Fitted, write_fitting
 from sqlmigrate.seeds.model import SeedFile, SeedResult, SeedSet, TableResult
-from sqlmigrate.seeds.pruning import Pruning, require_accepted
-from sqlmigrate.seeds.read import load, read_digests
+from sqlmigrate.seeds.pruning.model import Pruning, require_accepted
+from sqlmigrate.seeds.reading.read import load, read_digests
 from sqlmigrate.seeds.run import Proposal, run
 from sqlmigrate.seeds.tables import told_of_hidden
-from sqlmigrate.seeds.upsert import apply
+from sqlmigrate.seeds.writing.upsert import apply
 
 __all__ = [
     "Access",

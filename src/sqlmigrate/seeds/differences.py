@@ -11,18 +11,18 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from sqlmigrate.connection import as_login, limit, look, probe, session, set_role, undisturbed
-from sqlmigrate.seeds import statements
-from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import locate, seed_error
 from sqlmigrate.seeds.model import Change
-from sqlmigrate.seeds.named import Named, stage_keys
-from sqlmigrate.seeds.numbers import require_same_numbers
 from sqlmigrate.seeds.progress import tell
-from sqlmigrate.seeds.prune import Prunes
+from sqlmigrate.seeds.pruning.named import Named, stage_keys
+from sqlmigrate.seeds.pruning.taking import Prunes
 from sqlmigrate.seeds.references import Pending, resolve
-from sqlmigrate.seeds.same_row import Keys
 from sqlmigrate.seeds.tables import read_tables
-from sqlmigrate.seeds.values import written_rows
+from sqlmigrate.seeds.writing import statements
+from sqlmigrate.seeds.writing.batches import array, batches
+from sqlmigrate.seeds.writing.numbers import require_same_numbers
+from sqlmigrate.seeds.writing.same_row import Keys
+from sqlmigrate.seeds.writing.values import written_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
-    from sqlmigrate.seeds.pruning import PrunedTable, Pruning
-    from sqlmigrate.seeds.staging import Staged
+    from sqlmigrate.seeds.pruning.model import PrunedTable, Pruning
     from sqlmigrate.seeds.tables import Table
+    from sqlmigrate.seeds.writing.staging import Staged
 
 T = TypeVar("T")
 

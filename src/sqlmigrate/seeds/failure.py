@@ -11,7 +11,7 @@ import psycopg
 from sqlmigrate.connection import server_message
 from sqlmigrate.connection.silence import NOT_KNOWN
 from sqlmigrate.errors import ConnectionFailed, Error, Place, Problem, SeedError
-from sqlmigrate.seeds import statements
+from sqlmigrate.seeds.writing import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

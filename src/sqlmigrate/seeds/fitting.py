@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlmigrate.connection import as_login
 from sqlmigrate.errors import Problem, SeedError
 from sqlmigrate.seeds.model import SeedSet
-from sqlmigrate.seeds.upsert import apply
+from sqlmigrate.seeds.writing.upsert import apply
 
 if TYPE_CHECKING:
     from sqlmigrate.connection import Connection

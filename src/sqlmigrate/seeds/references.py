@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import tuple_row
 
 from sqlmigrate.errors import Problem
-from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.model import canonical, quoted
 from sqlmigrate.seeds.problems import refuse, shown
+from sqlmigrate.seeds.writing import statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

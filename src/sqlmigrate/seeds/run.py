@@ -20,7 +20,7 @@ from sqlmigrate.runlock.retry import with_retry
 from sqlmigrate.seeds.differences import compare, foresee, read_as_login, stage_keys_as_login
 from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.recording import record
-from sqlmigrate.seeds.upsert import look_again, write
+from sqlmigrate.seeds.writing.upsert import look_again, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from sqlmigrate.runlock import RunLock
     from sqlmigrate.seeds.differences import TableDifference
     from sqlmigrate.seeds.model import SeedResult, SeedSet
-    from sqlmigrate.seeds.pruning import Pruning
-    from sqlmigrate.seeds.staging import Staged
-from sqlmigrate.seeds.upsert import Written
+    from sqlmigrate.seeds.pruning.model import Pruning
+    from sqlmigrate.seeds.writing.staging import Staged
+from sqlmigrate.seeds.writing.upsert import Written
 
 T = TypeVar("T")
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import Access, Choice, Export, SeedSet, apply, export, exports, load
-from sqlmigrate.seeds.texts import as_csv, as_yaml, schema_text
+from sqlmigrate.seeds import Access, Choice, Export, SeedSet, apply, export, load
+from sqlmigrate.seeds.exporting import export as exports
+from sqlmigrate.seeds.exporting.texts import as_csv, as_yaml, schema_text
 from support.examples import examples
 from support.seeds import SeedFiles
 

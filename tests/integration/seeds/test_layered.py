@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import apply, load, staging, streams
+from sqlmigrate.seeds import apply, load
+from sqlmigrate.seeds.reading import streams
+from sqlmigrate.seeds.writing import staging
 from support.seeds import SeedFiles
 
 TABLES = """

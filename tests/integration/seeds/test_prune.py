@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import LossNotAccepted, SeedError
-from sqlmigrate.seeds import apply, staging, streams
+from sqlmigrate.seeds import apply
 from sqlmigrate.seeds.differences import compare
-from sqlmigrate.seeds.named import stage_keys
-from sqlmigrate.seeds.upsert import write
+from sqlmigrate.seeds.pruning.named import stage_keys
+from sqlmigrate.seeds.reading import streams
+from sqlmigrate.seeds.writing import staging
+from sqlmigrate.seeds.writing.upsert import write
 from support.examples import examples
 from support.seeds import SeedFiles
 

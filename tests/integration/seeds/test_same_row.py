@@ -6,8 +6,9 @@ import psycopg
 import pytest
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import apply, staging
+from sqlmigrate.seeds import apply
 from sqlmigrate.seeds.differences import compare
+from sqlmigrate.seeds.writing import staging
 
 
 def mapping(table: str, *conflict: str, **more: object) -> dict[str, object]:

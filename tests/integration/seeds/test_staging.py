@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import Error, SeedError
-from sqlmigrate.seeds import apply, staging, streams
+from sqlmigrate.seeds import apply
+from sqlmigrate.seeds.reading import streams
+from sqlmigrate.seeds.writing import staging
 from support.examples import examples
 from support.seeds import LLMS, SeedFiles
 

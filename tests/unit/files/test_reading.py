@@ -23,7 +23,7 @@ from sqlmigrate.files.reading import SMALL
 from sqlmigrate.migrations import Migrations, load
 from sqlmigrate.review.statistics import from_file
 from sqlmigrate.roundtrip import find_samples, proofs
-from sqlmigrate.seeds import read as seeds
+from sqlmigrate.seeds.reading import read as seeds
 from sqlmigrate.server.bootstrap import read_scripts
 from sqlmigrate.sql.script import HELD_MAX
 

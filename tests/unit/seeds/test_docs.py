@@ -9,6 +9,7 @@ from importlib import resources
 from sqlmigrate.seeds import load
 from support.places import ROOT
 
+MAPPING = resources.files("sqlmigrate.seeds.reading") / "mapping.schema.json"
 PAGE = (ROOT / "docs" / "seeding.md").read_text(encoding="utf-8")
 
 
@@ -29,7 +30,7 @@ def test_the_example_of_the_page_can_be_loaded(tmp_path):
 
 
 def test_every_key_of_the_mapping_is_explained():
-    rules = json.loads((resources.files("sqlmigrate.seeds") / "mapping.schema.json").read_text(encoding="utf-8"))
+    rules = json.loads(MAPPING.read_text(encoding="utf-8"))
     column = rules["properties"]["columns"]["additionalProperties"]["properties"]
 
     missing = [key for key in rules["properties"] if f"| `{key}` |" not in PAGE]
@@ -39,7 +40,7 @@ def test_every_key_of_the_mapping_is_explained():
 
 
 def test_every_key_that_the_page_explains_is_in_the_mapping():
-    rules = json.loads((resources.files("sqlmigrate.seeds") / "mapping.schema.json").read_text(encoding="utf-8"))
+    rules = json.loads(MAPPING.read_text(encoding="utf-8"))
     explained = set(re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE))
 
     assert explained == set(rules["properties"])

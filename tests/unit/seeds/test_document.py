@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import document
-from sqlmigrate.seeds.document import Document, parse, read_document
+from sqlmigrate.seeds.reading import document
+from sqlmigrate.seeds.reading.document import Document, parse, read_document
 
 PATH = Path("seed.yaml")
 

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import SeedSet, cells, streams
+from sqlmigrate.seeds import SeedSet
 from sqlmigrate.seeds.model import Csv
+from sqlmigrate.seeds.reading import cells, streams
 from support.examples import examples
 
 MAPPING = {"list": "rows", "table": "public.t", "conflict": ["code"]}

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from sqlmigrate.errors import SeedError
 from sqlmigrate.files.patterns import PatternError, Patterns
-from sqlmigrate.seeds import document, load, quick
-from sqlmigrate.seeds.rules import _Check
+from sqlmigrate.seeds import load
+from sqlmigrate.seeds.reading import document, quick
+from sqlmigrate.seeds.reading.rules import _Check
 from support.examples import examples
 from support.places import ROOT
 

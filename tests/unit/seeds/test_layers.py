@@ -7,8 +7,9 @@ import json
 import pytest
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import load, streams
-from sqlmigrate.seeds.staging import is_large
+from sqlmigrate.seeds import load
+from sqlmigrate.seeds.reading import streams
+from sqlmigrate.seeds.writing.staging import is_large
 from support.seeds import SeedFiles
 
 T = {"list": "rows", "table": "public.t", "conflict": ["a", "b"]}
@@ -162,7 +163,7 @@ def test_the_same_row_twice_in_one_layer_is_an_error(seed_files, above):
 
 
 def test_a_large_file_stays_one_for_copy(seed_files, above, monkeypatch):
-    monkeypatch.setattr("sqlmigrate.seeds.staging.ROWS_MIN", 1)
+    monkeypatch.setattr("sqlmigrate.seeds.writing.staging.ROWS_MIN", 1)
     seed_files.file("t", T, json.dumps({"rows": [{"a": n, "b": "x"} for n in range(9)]}))
     above.yaml("t", ABOVE)
     found = load(seed_files.directory, "staging")

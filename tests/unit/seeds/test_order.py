@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from sqlmigrate.errors import Place, SeedError
 from sqlmigrate.seeds import SeedFile
-from sqlmigrate.seeds.document import Document, Nodes
 from sqlmigrate.seeds.model import Column, Reference, TableMapping, TableName
 from sqlmigrate.seeds.order import in_order, waves
+from sqlmigrate.seeds.reading.document import Document, Nodes
 from support.seeds import AGENTS, LLMS
 
 TREE = {

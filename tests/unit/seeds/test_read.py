@@ -10,8 +10,8 @@ import time
 import pytest
 
 from sqlmigrate.files.patterns import Patterns
-from sqlmigrate.seeds import document
 from sqlmigrate.seeds.model import TableName
+from sqlmigrate.seeds.reading import document
 from support.seeds import AGENTS, LLMS
 
 STRICT = {

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sqlmigrate.seeds.document import parse
-from sqlmigrate.seeds.yaml_text import Written, row
+from sqlmigrate.seeds.exporting.yaml_text import Written, row
+from sqlmigrate.seeds.reading.document import parse
 from support.examples import examples
 
 WORDS = st.one_of(

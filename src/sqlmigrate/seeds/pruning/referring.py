@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from sqlmigrate.seeds.named import Condition, Named
+    from sqlmigrate.seeds.pruning.named import Condition, Named
 
 _ACTIONS = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 # A foreign key is told of the table that it was made for; PostgreSQL makes another one for each partition on either

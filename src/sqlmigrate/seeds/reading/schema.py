@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
 from sqlmigrate.files.patterns import PatternError, Patterns
-from sqlmigrate.seeds import document, json_text
 from sqlmigrate.seeds.model import Column, Csv, Prune, Reference, TableMapping, TableName
 from sqlmigrate.seeds.problems import refusal, refuse
-from sqlmigrate.seeds.rules import violations
-from sqlmigrate.seeds.wording import explain
+from sqlmigrate.seeds.reading import document, json_text
+from sqlmigrate.seeds.reading.rules import violations
+from sqlmigrate.seeds.reading.wording import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from sqlmigrate.seeds.document import Document
-    from sqlmigrate.seeds.rules import Part
+    from sqlmigrate.seeds.reading.document import Document
+    from sqlmigrate.seeds.reading.rules import Part
 
 KEYWORD = "x-sqlmigrate"
 _VALUES = frozenset({KEYWORD, "const", "default", "enum", "examples"})  # of a schema, these hold no schemas

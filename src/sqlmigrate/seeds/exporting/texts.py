@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import SeedError
 from sqlmigrate.files.reading import SMALL
-from sqlmigrate.seeds import yaml_text
-from sqlmigrate.seeds.yaml_text import Written
+from sqlmigrate.seeds.exporting import yaml_text
+from sqlmigrate.seeds.exporting.yaml_text import Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

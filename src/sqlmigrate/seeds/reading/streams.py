@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.files import open_file
-from sqlmigrate.seeds import cells, json_text
 from sqlmigrate.seeds.model import Row, StreamedRows
 from sqlmigrate.seeds.problems import refusal
+from sqlmigrate.seeds.reading import cells, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from sqlmigrate.seeds.cells import Convert
     from sqlmigrate.seeds.model import Csv, TableMapping
+    from sqlmigrate.seeds.reading.cells import Convert
 
 KEPT_MAX = 100_000
 """Rows of a file that are kept in memory; those of a larger one are read anew whenever they are needed."""

@@ -13,31 +13,32 @@ from psycopg.rows import tuple_row
 
 from sqlmigrate.connection import undisturbed
 from sqlmigrate.errors import Error, Place, SeedError
-from sqlmigrate.seeds import order, statements
-from sqlmigrate.seeds.arrived import Arrivals
-from sqlmigrate.seeds.arrived import kept as told_of_kept
-from sqlmigrate.seeds.batches import array, batches
+from sqlmigrate.seeds import order
 from sqlmigrate.seeds.failure import is_of_a_row, locate, seed_error
 from sqlmigrate.seeds.model import SeedResult, StreamedRows, TableResult
-from sqlmigrate.seeds.named import Named
-from sqlmigrate.seeds.numbers import require_same_numbers, require_same_staged_numbers
 from sqlmigrate.seeds.problems import SHOWN, refuse, shown
 from sqlmigrate.seeds.progress import tell
-from sqlmigrate.seeds.prune import Prunes, Took
-from sqlmigrate.seeds.prune import kept as told_of_unpruned
-from sqlmigrate.seeds.pruning import require_accepted
+from sqlmigrate.seeds.pruning.model import require_accepted
+from sqlmigrate.seeds.pruning.named import Named
+from sqlmigrate.seeds.pruning.taking import Prunes, Took
+from sqlmigrate.seeds.pruning.taking import kept as told_of_unpruned
 from sqlmigrate.seeds.references import resolve
-from sqlmigrate.seeds.same_row import Keys, problems
-from sqlmigrate.seeds.sequences import move_behind
-from sqlmigrate.seeds.staging import NotPlainError, Staged, is_large, may_stage
 from sqlmigrate.seeds.tables import read_tables, told_of_hidden
-from sqlmigrate.seeds.values import written_rows
+from sqlmigrate.seeds.writing import statements
+from sqlmigrate.seeds.writing.arrived import Arrivals
+from sqlmigrate.seeds.writing.arrived import kept as told_of_kept
+from sqlmigrate.seeds.writing.batches import array, batches
+from sqlmigrate.seeds.writing.numbers import require_same_numbers, require_same_staged_numbers
+from sqlmigrate.seeds.writing.same_row import Keys, problems
+from sqlmigrate.seeds.writing.sequences import move_behind
+from sqlmigrate.seeds.writing.staging import NotPlainError, Staged, is_large, may_stage
+from sqlmigrate.seeds.writing.values import written_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, SeedSet, TableName
-    from sqlmigrate.seeds.pruning import Pruning
+    from sqlmigrate.seeds.pruning.model import Pruning
     from sqlmigrate.seeds.tables import Table
 
 _PART = 10_000

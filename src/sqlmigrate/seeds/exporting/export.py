@@ -15,14 +15,14 @@ from psycopg.rows import tuple_row
 
 from sqlmigrate.connection import OWN_PATH, execute_one, limit, look, probe, session, set_role
 from sqlmigrate.errors import Error, Place, Problem, SeedError
-from sqlmigrate.seeds import live
+from sqlmigrate.seeds.exporting import live
+from sqlmigrate.seeds.exporting.outgoing import plain
+from sqlmigrate.seeds.exporting.scaffold import scaffold
+from sqlmigrate.seeds.exporting.selection import selection
 from sqlmigrate.seeds.failure import seed_error
-from sqlmigrate.seeds.outgoing import plain
 from sqlmigrate.seeds.problems import refuse
-from sqlmigrate.seeds.rules import Part, violations
-from sqlmigrate.seeds.scaffold import scaffold
-from sqlmigrate.seeds.schema import KEYWORD, Schema, mapping_of, read_schema, row_by_row
-from sqlmigrate.seeds.selection import selection
+from sqlmigrate.seeds.reading.rules import Part, violations
+from sqlmigrate.seeds.reading.schema import KEYWORD, Schema, mapping_of, read_schema, row_by_row
 from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.statement.conditions import is_one_expression
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.connection import Connection, ServerInfo
-    from sqlmigrate.seeds.live import LiveTable
+    from sqlmigrate.seeds.exporting.live import LiveTable
+    from sqlmigrate.seeds.exporting.scaffold import Scaffold
+    from sqlmigrate.seeds.exporting.selection import Selection
     from sqlmigrate.seeds.model import TableName
-    from sqlmigrate.seeds.scaffold import Scaffold
-    from sqlmigrate.seeds.selection import Selection
 
 T = TypeVar("T")
 _CURSOR = "sqlmigrate_export"

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.files import read_bytes
-from sqlmigrate.seeds import outline
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
+from sqlmigrate.seeds.reading import outline
 from sqlmigrate.sql.position import place_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlmigrate.seeds.outline import Outline
+    from sqlmigrate.seeds.reading.outline import Outline
 
 
 # A node of PyYAML: scalar, sequence or mapping, by its attribute `id`.

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from sqlmigrate.errors import Place, SeedError
-from sqlmigrate.seeds import live, outgoing, parts
+from sqlmigrate.seeds import parts
+from sqlmigrate.seeds.exporting import live, outgoing
+from sqlmigrate.seeds.exporting.outgoing import NoFileError
 from sqlmigrate.seeds.model import quoted
-from sqlmigrate.seeds.outgoing import NoFileError
-from sqlmigrate.seeds.schema import row_types
+from sqlmigrate.seeds.reading.schema import row_types
 from sqlmigrate.seeds.tables import read_named
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from sqlmigrate.seeds.live import LiveColumn, LiveTable
+    from sqlmigrate.seeds.exporting.live import LiveColumn, LiveTable
     from sqlmigrate.seeds.model import Column, Reference, TableMapping
-    from sqlmigrate.seeds.schema import Schema
+    from sqlmigrate.seeds.reading.schema import Schema
     from sqlmigrate.seeds.tables import Table
 
 _SELECT = "SELECT {outputs} FROM ({rows}) AS present ORDER BY {key}"

@@ -8,16 +8,16 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from sqlmigrate.errors import Problem
-from sqlmigrate.seeds import statements
-from sqlmigrate.seeds.batches import array
 from sqlmigrate.seeds.problems import SHOWN, refuse, shown
+from sqlmigrate.seeds.writing import statements
+from sqlmigrate.seeds.writing.batches import array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, TableMapping
-    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.tables import Table
+    from sqlmigrate.seeds.writing.staging import Staged
 
 
 def require_same_numbers(

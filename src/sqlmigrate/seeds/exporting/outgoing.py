@@ -6,13 +6,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.seeds.document import UNSTORABLE, exact
-from sqlmigrate.seeds.yaml_text import DEPTH_MAX, Written
+from sqlmigrate.seeds.exporting.yaml_text import DEPTH_MAX, Written
+from sqlmigrate.seeds.reading.document import UNSTORABLE, exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sqlmigrate.seeds.live import LiveColumn
+    from sqlmigrate.seeds.exporting.live import LiveColumn
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import SeedError
-from sqlmigrate.seeds import checks, live
-from sqlmigrate.seeds.schema import DIALECT, KEYWORD
+from sqlmigrate.seeds.exporting import checks, live
+from sqlmigrate.seeds.reading.schema import DIALECT, KEYWORD
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     import psycopg
 
-    from sqlmigrate.seeds.live import Foreign, LiveColumn, LiveTable
+    from sqlmigrate.seeds.exporting.live import Foreign, LiveColumn, LiveTable
     from sqlmigrate.seeds.model import TableName
 
 _WHOLE = {"int2": 15, "int4": 31, "int8": 63}

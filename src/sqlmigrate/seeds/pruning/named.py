@@ -12,11 +12,12 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from sqlmigrate.connection import undisturbed
-from sqlmigrate.seeds import parts, statements
+from sqlmigrate.seeds import parts
 from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.references import resolve
-from sqlmigrate.seeds.staging import NotPlainError, Staged, may_stage
 from sqlmigrate.seeds.tables import read_tables
+from sqlmigrate.seeds.writing import statements
+from sqlmigrate.seeds.writing.staging import NotPlainError, Staged, may_stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,13 +7,13 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.files.patterns import PatternError, Patterns
-from sqlmigrate.seeds.document import exact
+from sqlmigrate.seeds.reading.document import exact
 from sqlmigrate.sql.statement.conditions import conditions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.seeds.live import LiveColumn
+    from sqlmigrate.seeds.exporting.live import LiveColumn
     from sqlmigrate.sql.statement.conditions import Condition
 
 _TEXT = {"text", "varchar", "bpchar"}

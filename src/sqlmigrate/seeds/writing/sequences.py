@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from sqlmigrate.seeds.model import SeedFile
-    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.tables import Table
+    from sqlmigrate.seeds.writing.staging import Staged
 
 # The sequences of identity and serial columns that count upwards.
 _SEQUENCES = """

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem, SeedError
-from sqlmigrate.seeds import document
 from sqlmigrate.seeds.problems import refusal
+from sqlmigrate.seeds.reading import document
 from sqlmigrate.sql.position import place_at
 
 if TYPE_CHECKING:

@@ -17,19 +17,19 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from sqlmigrate.errors import Problem, SeedError
-from sqlmigrate.seeds import statements
-from sqlmigrate.seeds.batches import array, batches
 from sqlmigrate.seeds.failure import is_of_a_row
 from sqlmigrate.seeds.problems import refuse, shown
-from sqlmigrate.seeds.same_row import WrittenRow
+from sqlmigrate.seeds.writing import statements
+from sqlmigrate.seeds.writing.batches import array, batches
+from sqlmigrate.seeds.writing.same_row import WrittenRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, TableName
-    from sqlmigrate.seeds.same_row import Keys
-    from sqlmigrate.seeds.staging import Staged
     from sqlmigrate.seeds.tables import Table
+    from sqlmigrate.seeds.writing.same_row import Keys
+    from sqlmigrate.seeds.writing.staging import Staged
 
 
 @dataclass(slots=True)

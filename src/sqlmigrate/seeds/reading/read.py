@@ -13,22 +13,22 @@ from sqlmigrate.errors import Place, Problem, SeedError
 from sqlmigrate.files import open_file
 from sqlmigrate.files.reading import SMALL
 from sqlmigrate.seeds import order
-from sqlmigrate.seeds.document import read_document, read_text
-from sqlmigrate.seeds.json_text import read_document as read_json
-from sqlmigrate.seeds.layers import lay
 from sqlmigrate.seeds.model import Digest, Row, SeedFile, SeedSet, TableMapping, canonical
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
 from sqlmigrate.seeds.progress import tell
-from sqlmigrate.seeds.rules import Part
-from sqlmigrate.seeds.schema import KEYWORD, check, of_any_length, read_schema, row_by_row, row_types
-from sqlmigrate.seeds.streams import Lines, Streamed, csv_rows
+from sqlmigrate.seeds.reading.document import read_document, read_text
+from sqlmigrate.seeds.reading.json_text import read_document as read_json
+from sqlmigrate.seeds.reading.layers import lay
+from sqlmigrate.seeds.reading.rules import Part
+from sqlmigrate.seeds.reading.schema import KEYWORD, check, of_any_length, read_schema, row_by_row, row_types
+from sqlmigrate.seeds.reading.streams import Lines, Streamed, csv_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlmigrate.seeds.document import Document
     from sqlmigrate.seeds.model import TableName
-    from sqlmigrate.seeds.schema import Schema
+    from sqlmigrate.seeds.reading.document import Document
+    from sqlmigrate.seeds.reading.schema import Schema
 
 _YAML = (".yaml", ".yml")
 _SUFFIXES = (*_YAML, ".json", ".jsonl", ".csv")

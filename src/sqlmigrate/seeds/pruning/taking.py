@@ -12,19 +12,21 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from sqlmigrate.errors import Error, Place, Problem, SeedError
-from sqlmigrate.seeds import parts, referring, statements
+from sqlmigrate.seeds import parts
 from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.model import Change
-from sqlmigrate.seeds.named import SHOWN_MAX, Named
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse
-from sqlmigrate.seeds.pruning import PrunedRow, PrunedTable, Pruning, Referring
+from sqlmigrate.seeds.pruning import referring
+from sqlmigrate.seeds.pruning.model import PrunedRow, PrunedTable, Pruning, Referring
+from sqlmigrate.seeds.pruning.named import SHOWN_MAX, Named
+from sqlmigrate.seeds.writing import statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import Row, SeedFile, TableName
-    from sqlmigrate.seeds.named import Condition
-    from sqlmigrate.seeds.referring import ForeignKey
+    from sqlmigrate.seeds.pruning.named import Condition
+    from sqlmigrate.seeds.pruning.referring import ForeignKey
 
 _SET = sql.SQL(
     "(SELECT seed.{column} FROM pg_catalog.json_populate_record(NULL::{table}, %s::pg_catalog.json) AS seed)"

@@ -13,8 +13,8 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from sqlmigrate.errors import Problem
-from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.problems import refuse, shown
+from sqlmigrate.seeds.writing import statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

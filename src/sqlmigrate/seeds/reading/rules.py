@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
 from sqlmigrate.files.patterns import PatternError, Patterns
-from sqlmigrate.seeds import quick
 from sqlmigrate.seeds.model import canonical
 from sqlmigrate.seeds.problems import shown
-from sqlmigrate.seeds.wording import explain
+from sqlmigrate.seeds.reading import quick
+from sqlmigrate.seeds.reading.wording import explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from jsonschema.exceptions import ValidationError
 
-    from sqlmigrate.seeds.document import Document
     from sqlmigrate.seeds.model import Located
+    from sqlmigrate.seeds.reading.document import Document
 
 Keyword = Callable[[Any, Any, Any, Any], Iterable["ValidationError"]]
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
-from sqlmigrate.seeds import statements
 from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.references import Pending
-from sqlmigrate.seeds.values import written_rows
+from sqlmigrate.seeds.writing import statements
+from sqlmigrate.seeds.writing.values import written_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.seeds.model import Row, SeedFile, SeedSet
     from sqlmigrate.seeds.references import Resolved
-    from sqlmigrate.seeds.statements import Stage
     from sqlmigrate.seeds.tables import Table
+    from sqlmigrate.seeds.writing.statements import Stage
 
 ROWS_MIN = 10_000
 """So many rows of a file make it large: below, a temporary table costs more than it saves."""

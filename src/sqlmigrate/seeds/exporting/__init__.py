@@ -1,0 +1,1 @@
+"""From tables that are there to seed files: their schemas and rows."""

@@ -1,0 +1,1 @@
+"""Read seed files, and check them with their schemas."""

@@ -1,0 +1,1 @@
+"""Write rows of seed files into their tables."""
