@@ -294,7 +294,7 @@ def test_batches_go_on_at_a_promoted_standby_from_where_that_stands(runner, frag
                         promoting.execute("SELECT pg_promote()")
                 finally:
                     fragile.end()
-                with pytest.raises(ExecutionError, match="the connection was lost") as caught:
+                with pytest.raises(ExecutionError, match="the connection was lost"):
                     run.result(LONG)
 
         assert [event.batches for event in runner.told(Backfilling)] == list(range(1, told + 1))
