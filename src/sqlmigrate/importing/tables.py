@@ -95,7 +95,11 @@ def _readable(connection: Connection, place: Place) -> Place:
 def read(connection: Connection, tool: Tool, place: Place, owners: Collection[str]) -> list[tuple[Any, ...]]:
     """Read what is recorded; raises HistoryError where the table is not to be trusted."""
     tables = Tables(place.schema, (place.name,), tuple(owners), only_read=True)
-    return trust.read(connection, tables, _query(tool, place), locked=[place.name])[0]
+    rows = trust.read(connection, tables, _query(tool, place), locked=[place.name])[0]
+    if not tool.history.nameless and any(row[0] is None for row in rows):
+        message = f"{place} has a row that names no migration, which {tool.label} never writes"
+        raise HistoryError(message, hint="find out who wrote it, and delete it")
+    return rows
 
 
 def read_texts(connection: Connection, tool: Tool, place: Place, owners: Collection[str]) -> list[tuple[Any, ...]]:
