@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LINE = re.compile(
-    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=[ \t]*"""
-    r"""(?:'(?P<plain>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<bare>(?!['"])[^\n]*?))(?:\s+\#.*|\s*)""",
+    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*="""
+    r"""(?:[ \t]*+(?:'(?P<plain>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*+)")(?:\s+\#.*|\s*)|(?![ \t]*['"])(?P<bare>.*))""",
     re.ASCII,
 )
+_REMARK = re.compile(r"\s\#.*", re.ASCII)
 _ESCAPE = re.compile(r"""\\([nt"$\\])""")
 _STANDS_FOR = {"n": "\n", "t": "\t"}
 _LIBPQ = re.compile(r"PG[A-Z]+")
@@ -56,7 +57,9 @@ def _read(line: str, place: Place) -> tuple[str, str]:
         raise ConfigError("env_file: a line is NAME=value, or begins with #", place=place)
     if match["quoted"] is not None:
         return match["name"], _ESCAPE.sub(lambda found: _STANDS_FOR.get(found[1], found[1]), match["quoted"])
-    return match["name"], match["plain"] if match["plain"] is not None else match["bare"]
+    if match["plain"] is not None:
+        return match["name"], match["plain"]
+    return match["name"], _REMARK.sub("", match["bare"]).strip()
 
 
 def that_count(found: Mapping[str, str], ours: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
