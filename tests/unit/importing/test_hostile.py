@@ -180,7 +180,7 @@ REFUSED = {
     "a tag that leads out of the folder": (
         "sqitch",
         {
-            "sqitch.plan": "a 2024 A <a> # x\n@../../../outside 2024 A <a> # t\na [a@../../../outside] 2024 A <a> # y\n",
+            "sqitch.plan": "a 1 A <a> # x\n@../../../outside 1 A <a> # t\na [a@../../../outside] 1 A <a> # y\n",
             "deploy/a.sql": UP,
             "deploy/a@../keep": "",
             "verify/a@../keep": "",
