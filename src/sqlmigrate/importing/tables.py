@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -65,7 +66,7 @@ def look_up(connection: Connection, tool: Tool, where: Where) -> Place | None:
     fitting = [place for place in there if _fits(tool, place)]
     if len(fitting) > 1:
         names = ", ".join(map(str, fitting))
-        hint = f"name one: {' or '.join(f'--schema {place.schema}' for place in fitting)}"
+        hint = f"name one: {' or '.join(f'--schema {quote(place.schema)}' for place in fitting)}"
         raise UsageError(f"{tool.label} has tables in several schemas: {names}", hint=hint)
     if fitting:
         return _readable(connection, fitting[0])
