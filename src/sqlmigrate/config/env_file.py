@@ -7,15 +7,16 @@ value. What a line holds is never told: it may be a secret.
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigError, Place
-from sqlmigrate.files import read_bytes
+from sqlmigrate.files import read_bytes, why_not_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
 _LINE = re.compile(
     r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*="""
@@ -27,6 +28,21 @@ _ESCAPE = re.compile(r"""\\([nt"$\\])""")
 _STANDS_FOR = {"n": "\n", "t": "\t"}
 _LIBPQ = re.compile(r"PG[A-Z]+")
 URL = "DATABASE_URL"
+
+
+def require_own(path: Path, folder: Path) -> None:
+    """Refuse a file outside of the configuration's folder that others may have written: it decides who is connected to.
+
+    Raises ConfigError. Of one that is not there, or cannot be looked at, `read_variables` will say so.
+    """
+    if Path(os.path.normpath(path)).is_relative_to(folder):
+        return
+    try:
+        reason = why_not_trusted(path)
+    except OSError:
+        return
+    if reason is not None:
+        raise ConfigError(f"env_file: {path} is not read: {reason}", hint="SQLMIGRATE_ENV_FILE names one of others")
 
 
 def read_variables(path: Path) -> dict[str, str]:
