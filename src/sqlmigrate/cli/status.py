@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -147,7 +148,7 @@ def _half_way(item: Status, stopped: HalfWay) -> list[str]:
     if stopped.operation == "apply" and item.migration and item.migration.rollback:
         ways.append(("sqlmigrate rollback", "runs the rollback script instead"))
     if stopped.operation == "rollback" and item.recorded and item.recorded.rollback_checksum:
-        accept = f'sqlmigrate accept {item.migration_id} --reason "..."'
+        accept = f'sqlmigrate accept {quote(item.migration_id)} --reason "..."'
         ways.insert(0, (accept, "comes first, if you edit the rollback script"))
     lines.append("  ways on:")
     lines += [f"    {command:<36} {words}" for command, words in ways]

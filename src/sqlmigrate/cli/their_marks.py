@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate import migrations
@@ -92,7 +93,7 @@ def warnings(done: Adoption, *, advise: bool) -> Iterator[str]:
     for name in done.skipped:
         yield f"{name} was passed over by {done.tool} in silence, since a newer one was applied before; it never ran"
     for name in done.not_there:
-        yield f"{name} is marked here, but {done.tool} does not have it; `sqlmigrate unmark {name}` forgets it"
+        yield f"{name} is marked here, but {done.tool} does not have it; `sqlmigrate unmark {quote(name)}` forgets it"
 
 
 def to_tool(app: App, name: str, schema: str | None, table: str | None) -> None:

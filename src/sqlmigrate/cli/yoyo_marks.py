@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate import migrations
@@ -48,7 +49,9 @@ def _show_adoption(app: App, done: Adoption) -> None:
     for name in done.without_file:
         app.output.warning(f"yoyo has applied {name}, but there is no such file here; it was left out")
     for name in done.not_in_yoyo:
-        app.output.warning(f"{name} is marked here, but yoyo does not have it; `sqlmigrate unmark {name}` forgets it")
+        app.output.warning(
+            f"{name} is marked here, but yoyo does not have it; `sqlmigrate unmark {quote(name)}` forgets it"
+        )
     for name in done.marked:
         app.output.line(f"marked {name}")
     for name in done.pending:

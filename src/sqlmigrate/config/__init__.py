@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.config.env_file import read_variables, that_count
+from sqlmigrate.config.env_file import read_variables, require_own, that_count
 from sqlmigrate.config.find import FILE_NAMES, named_file, nearest_file
 from sqlmigrate.config.hooks import Hooks, with_table
 from sqlmigrate.config.values import PARSERS, SETTINGS, Order, is_path, is_utf8, parse_setting
@@ -180,8 +180,10 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
     name = variable("env_file")
     where = (environ[name], f"variable {name}", cwd) if environ.get(name) else found.get("env_file")
     path = parse_setting("env_file", *where) if where else None
-    if path is None:
+    if path is None or where is None:
         return {}
+    if not environ.get(name):
+        require_own(path, where[2])
     there = read_variables(path)
     named = variable("database_url_env")
     in_file = found["database_url_env"][0] if "database_url_env" in found else ""

@@ -7,25 +7,42 @@ value. What a line holds is never told: it may be a secret.
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ConfigError, Place
-from sqlmigrate.files import read_bytes
+from sqlmigrate.files import read_bytes, why_not_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
 _LINE = re.compile(
-    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=[ \t]*"""
-    r"""(?:'(?P<plain>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<bare>(?!['"])[^\n]*?))(?:\s+\#.*|\s*)""",
+    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*="""
+    r"""(?:[ \t]*+(?:'(?P<plain>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*+)")(?:\s+\#.*|\s*)|(?![ \t]*['"])(?P<bare>.*))""",
     re.ASCII,
 )
+_REMARK = re.compile(r"\s\#.*", re.ASCII)
 _ESCAPE = re.compile(r"""\\([nt"$\\])""")
 _STANDS_FOR = {"n": "\n", "t": "\t"}
 _LIBPQ = re.compile(r"PG[A-Z]+")
 URL = "DATABASE_URL"
+
+
+def require_own(path: Path, folder: Path) -> None:
+    """Refuse a file outside of the configuration's folder that others may have written: it decides who is connected to.
+
+    Raises ConfigError. Of one that is not there, or cannot be looked at, `read_variables` will say so.
+    """
+    if Path(os.path.normpath(path)).is_relative_to(folder):
+        return
+    try:
+        reason = why_not_trusted(path)
+    except OSError:
+        return
+    if reason is not None:
+        raise ConfigError(f"env_file: {path} is not read: {reason}", hint="SQLMIGRATE_ENV_FILE names one of others")
 
 
 def read_variables(path: Path) -> dict[str, str]:
@@ -56,7 +73,9 @@ def _read(line: str, place: Place) -> tuple[str, str]:
         raise ConfigError("env_file: a line is NAME=value, or begins with #", place=place)
     if match["quoted"] is not None:
         return match["name"], _ESCAPE.sub(lambda found: _STANDS_FOR.get(found[1], found[1]), match["quoted"])
-    return match["name"], match["plain"] if match["plain"] is not None else match["bare"]
+    if match["plain"] is not None:
+        return match["name"], match["plain"]
+    return match["name"], _REMARK.sub("", match["bare"]).strip()
 
 
 def that_count(found: Mapping[str, str], ours: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:

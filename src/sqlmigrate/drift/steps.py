@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import HistoryError
@@ -69,7 +70,7 @@ def applied_runs(found: Migrations, history: History) -> tuple[list[ScriptRun], 
 def _lost(row: Applied) -> HistoryError:
     return HistoryError(
         f"{row.migration_id} is applied, but its script is missing and its text was not recorded",
-        hint=f"restore the file, or forget the migration with `sqlmigrate unmark {row.migration_id}`",
+        hint=f"restore the file, or forget the migration with `sqlmigrate unmark {quote(row.migration_id)}`",
     )
 
 

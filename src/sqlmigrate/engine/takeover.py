@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate import queries
@@ -28,7 +29,7 @@ def require_new(connection: Connection, options: Options, plan: Plan) -> tuple[s
         place, row = found
         raise HistoryError(
             f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
-            hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {place.schema}",
+            hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {quote(place.schema)}",
         )
     return (*_our_others(connection, options.schema), *of_other_tools(connection))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlmigrate.files.changed import Since, since
 from sqlmigrate.files.git import Git, GitError, root_of
 from sqlmigrate.files.links import leads_out
-from sqlmigrate.files.lookup import upwards
+from sqlmigrate.files.lookup import program_on_path, upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
 from sqlmigrate.files.reading import folder_of_files, open_file, read_bytes, read_json, record
 from sqlmigrate.files.tracked import may_be_tracked
@@ -30,6 +30,7 @@ __all__ = [
     "move",
     "open_file",
     "opened_to_append",
+    "program_on_path",
     "read_bytes",
     "read_json",
     "record",

@@ -12,16 +12,12 @@ https://git-scm.com/docs/git-config#Documentation/git-config.txt-safebareReposit
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Error
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from sqlmigrate.files.lookup import program_on_path
 
 _SECONDS = 30.0
 _ALWAYS = (
@@ -104,9 +100,7 @@ def _failed(command: str, stderr: str) -> GitError:
 
 
 def _program() -> str:
-    """Find git; one in a folder that is relative to where we are may be the repository's own."""
-    folders: Sequence[str] = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    found = shutil.which("git", path=os.pathsep.join(folder for folder in folders if Path(folder).is_absolute()))
+    found = program_on_path("git")
     if found is None:
         raise GitError("there is no git here", hint="install git")
-    return found
+    return os.fspath(found)

@@ -1,15 +1,23 @@
-"""Look for a file from a folder upwards, where only what the user or root has made counts."""
+"""Look for a file from a folder upwards, where only what the user or root has made counts, and for programs."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+
+
+def program_on_path(name: str) -> Path | None:
+    """Find a program in an absolute folder of PATH: one relative to where we are may be the repository's own."""
+    folders: Sequence[str] = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    found = shutil.which(name, path=os.pathsep.join(folder for folder in folders if Path(folder).is_absolute()))
+    return Path(found) if found else None
 
 
 def upwards(

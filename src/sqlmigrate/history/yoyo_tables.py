@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -114,14 +115,14 @@ def source(connection: Connection, ours: str, owners: Collection[str], where: Wh
     readable = [place for place in named if place.readable]
     if len(readable) > 1:
         names = ", ".join(map(str, readable))
-        hint = f"name one: {' or '.join(f'--schema {place.schema}' for place in readable)}"
+        hint = f"name one: {' or '.join(f'--schema {quote(place.schema)}' for place in readable)}"
         raise UsageError(f"yoyo has tables in several schemas: {names}", hint=hint)
     if readable:
         return _require_known(connection, readable[0], owners)
     if named:
         raise _not_readable(connection, named[0])
     others = [place for place in found if place.readable]
-    hint = " or ".join(f"--schema {place.schema} --migration-table {place.name}" for place in others)
+    hint = " or ".join(f"--schema {quote(place.schema)} --migration-table {quote(place.name)}" for place in others)
     which = f"schema {where.schema}" if where.schema else "any schema"
     raise HistoryError(f"there is no table {where.table} of yoyo in {which}", hint=f"try {hint}" if hint else None)
 
@@ -162,7 +163,8 @@ def destination(connection: Connection, ours: str, owners: Collection[str], wher
             return _require_known(connection, place, owners)
     named = [place for place in named if not place.of_ours]
     if named and where.schema is None:
-        hint = f"name the schema: {' or '.join(f'--schema {name}' for name in [*(p.schema for p in named), schema])}"
+        ways = (f"--schema {quote(name)}" for name in [*(place.schema for place in named), schema])
+        hint = f"name the schema: {' or '.join(ways)}"
         raise UsageError(f"yoyo looks in schema {schema} first, but its table is {named[0]}", hint=hint)
     return YoyoTable(schema, where.table, exists=False)
 

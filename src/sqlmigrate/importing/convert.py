@@ -129,7 +129,7 @@ def _entries(
     taken: set[str] = set()
     for name, item in named:
         wrong = _name_problems(name, item, taken)
-        taken.add(name)
+        taken.add(f"{name}.sql")
         files = () if any(not problem.warning for problem in wrong) else writing.wanted(into, name, item, depends[name])
         yield Entry(name, item, tuple(files), (*item.problems, *wrong))
 
@@ -225,7 +225,7 @@ def _depends(layout: Layout, names: Sequence[str], order: Order) -> dict[str, tu
 
 def _name_problems(name: str, item: Theirs, taken: set[str]) -> list[Problem]:
     place = Place(item.path)
-    if name in taken:
+    if f"{name}.sql" in taken:
         return [Problem(f"another migration has the same id, {name}", place, "give one of them another name")]
     if not name.isprintable() or not _STRANGE.isdisjoint(name) or name.startswith(".") or " " in name:
         return [Problem(f"{name!r} cannot be an id", place, "give it a name of letters, digits and underscores")]
@@ -233,5 +233,5 @@ def _name_problems(name: str, item: Theirs, taken: set[str]) -> list[Problem]:
         return [Problem(f"its name has more than {_LONGEST} bytes", place, "give it a shorter name")]
     if name.startswith("post-apply") or name.endswith((".rollback", ".up", ".down")):
         return [Problem(f"{name} has a meaning of its own as the name of a script", place, "give it another name")]
-    advice = foreign_name(f"{name}.sql", {f"{one}.sql" for one in taken})
+    advice = foreign_name(f"{name}.sql", taken)
     return [Problem(advice, place)] if advice else []

@@ -71,6 +71,9 @@ class Folder:
 
     def read(self, path: Path) -> Source | None:
         """Read a file; None where that cannot be done, which is a problem."""
+        if path not in self.named and ".." in path.relative_to(self.path).parts:  # a name that a file of theirs gave
+            self.problems.append(Problem(f"leads out of {self.path}; it is not read", Place(path)))
+            return None
         try:
             raw = self._stream(path) if path in self.named else read_bytes(path)
         except OSError as error:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 NO_TIMES = "it records no times: the time is that of this command"
 _DIGITS = re.compile(r"\d+")
 _OTHERS = (
-    (re.compile(r"(?im)^--\s*migrate:up\b"), "dbmate"),
-    (re.compile(r"(?im)^--\s*\+goose\s+up\b"), "goose"),
-    (re.compile(r"(?im)^\s*--[\s-]*up\s+migration"), "node-pg-migrate"),
+    (re.compile(r"(?im)^--[ \t]*migrate:up\b"), "dbmate"),
+    (re.compile(r"(?im)^--[ \t]*\+goose[ \t]+up\b"), "goose"),
+    (re.compile(r"(?im)^[ \t]*--[ \t-]*up[ \t]+migration"), "node-pg-migrate"),
     (re.compile(r"(?im)^--! (?:Previous|Hash): "), "graphile-migrate"),
 )
 

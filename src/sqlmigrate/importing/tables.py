@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -65,7 +66,7 @@ def look_up(connection: Connection, tool: Tool, where: Where) -> Place | None:
     fitting = [place for place in there if _fits(tool, place)]
     if len(fitting) > 1:
         names = ", ".join(map(str, fitting))
-        hint = f"name one: {' or '.join(f'--schema {place.schema}' for place in fitting)}"
+        hint = f"name one: {' or '.join(f'--schema {quote(place.schema)}' for place in fitting)}"
         raise UsageError(f"{tool.label} has tables in several schemas: {names}", hint=hint)
     if fitting:
         return _readable(connection, fitting[0])
@@ -95,7 +96,11 @@ def _readable(connection: Connection, place: Place) -> Place:
 def read(connection: Connection, tool: Tool, place: Place, owners: Collection[str]) -> list[tuple[Any, ...]]:
     """Read what is recorded; raises HistoryError where the table is not to be trusted."""
     tables = Tables(place.schema, (place.name,), tuple(owners), only_read=True)
-    return trust.read(connection, tables, _query(tool, place), locked=[place.name])[0]
+    rows = trust.read(connection, tables, _query(tool, place), locked=[place.name])[0]
+    if not tool.history.nameless and any(row[0] is None for row in rows):
+        message = f"{place} has a row that names no migration, which {tool.label} never writes"
+        raise HistoryError(message, hint="find out who wrote it, and delete it")
+    return rows
 
 
 def read_texts(connection: Connection, tool: Tool, place: Place, owners: Collection[str]) -> list[tuple[Any, ...]]:

@@ -56,6 +56,7 @@ class TheirHistory:
 
     `query` is a block of `queries/importing.sql`, or that of `older` where the table lacks its column; a `schema` of
     None says that the table is looked for. `known` is what `history.foreign` calls the tool.
+    The first column of the query names the migration, unless there may be `nameless` rows.
     `texts` are a column that keeps the statements of each migration, and the query of version, name and these.
     """
 
@@ -66,6 +67,7 @@ class TheirHistory:
     schema: str | None = None
     older: tuple[str, str] | None = None
     texts: tuple[str, str] | None = None
+    nameless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

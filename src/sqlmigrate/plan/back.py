@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import HistoryError, MigrationsError, Place, Problem, UsageError
@@ -56,7 +57,9 @@ def recorded_needed(request: RollbackRequest, history: History) -> frozenset[str
 def _require_not_marked(history: History) -> None:
     if history.applied and history.applied[-1].marked and not history.half_way:
         name = history.applied[-1].migration_id
-        hint = f"to run both its scripts all the same: `sqlmigrate rollback --include-marked {name}`, then `apply`"
+        hint = (
+            f"to run both its scripts all the same: `sqlmigrate rollback --include-marked {quote(name)}`, then `apply`"
+        )
         raise HistoryError(f"{name} was marked as applied, not applied by sqlmigrate, so it is not redone", hint=hint)
 
 
@@ -163,7 +166,7 @@ def _rollback_problem(row: Applied, migrations: Migrations) -> Problem | None:
     if migration.rollback is None:
         return Problem("this rollback script does not exist", place, hint if has_text else "write it, then run again")
     if has_text and row.rollback_checksum != migration.rollback.checksum:
-        accept = f"`sqlmigrate accept {row.migration_id} --reason ...` takes it as it is now"
+        accept = f"`sqlmigrate accept {quote(row.migration_id)} --reason ...` takes it as it is now"
         return Problem("is not the rollback script that was recorded at apply", place, f"{hint}; {accept}")
     return None
 

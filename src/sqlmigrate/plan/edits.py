@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem
@@ -30,7 +31,7 @@ def contradictions(
         if item.recorded is None or item.ahead:
             continue
         if item.missing:
-            hint = f"restore the file, or forget the migration with `sqlmigrate unmark {item.migration_id}`"
+            hint = f"restore the file, or forget the migration with `sqlmigrate unmark {quote(item.migration_id)}`"
             errors.append(Problem(f"{item.migration_id} is applied, but its script is missing", hint=hint))
         elif item.edited and item.migration is not None:
             recorded = history.text_of(item.migration_id).script
@@ -60,7 +61,7 @@ def _can_be_redone(item: Status, history: History) -> bool:
 def _edited(migration: Migration, recorded: str | None, *, comments_only: bool, redo: bool) -> Problem:
     """Report an applied script that was edited, with the difference to what was applied."""
     script, place = migration.script, Place(migration.script.path)
-    accept = f"`sqlmigrate accept {migration.migration_id} --reason ...` records it as it is now"
+    accept = f"`sqlmigrate accept {quote(migration.migration_id)} --reason ...` records it as it is now"
     again = "if this database is only for development, `sqlmigrate redo` undoes it and applies it as it is now; else "
     hint = f"{again if redo else ''}restore the file as it was, and make the change in a new migration; {accept}"
     if recorded is None or script.text is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem
@@ -63,7 +64,9 @@ def half_replaced(migrations: Migrations, history: History) -> list[Problem]:
             continue
         left = next(name for name in item.replaces if name not in done)
         message = f"replaces {len(item.replaces)} migrations, of which {len(there)} are applied here, but not {left}"
-        hint = f"apply the rest of them first: sqlmigrate apply --migrations {migrations.directory / SQUASHED}"
+        hint = (
+            f"apply the rest of them first: sqlmigrate apply --migrations {quote(str(migrations.directory / SQUASHED))}"
+        )
         problems.append(Problem(message, Place(item.script.path), hint))
     return problems
 

@@ -44,14 +44,14 @@ ORDER BY version::pg_catalog.text COLLATE pg_catalog."C"
 
 -- name: goose
 -- a time without zone is taken as one in UTC
-SELECT version_id, is_applied, tstamp::timestamp FROM {schema}.goose_db_version ORDER BY id
+SELECT version_id::bigint, is_applied::boolean, tstamp::timestamp FROM {schema}.goose_db_version ORDER BY id
 
 -- name: golang_migrate
-SELECT version, dirty FROM {schema}.schema_migrations ORDER BY version DESC
+SELECT version::bigint, dirty::boolean FROM {schema}.schema_migrations ORDER BY version DESC
 
 -- name: flyway
-SELECT version::pg_catalog.text, description::pg_catalog.text, type::pg_catalog.text, checksum, installed_on::timestamp,
-       success
+SELECT version::pg_catalog.text, description::pg_catalog.text, coalesce(type::pg_catalog.text, ''), checksum,
+       installed_on::timestamp, success::boolean
 FROM {schema}.flyway_schema_history
 ORDER BY installed_rank
 
@@ -71,7 +71,7 @@ FROM {schema}.changes
 ORDER BY committed_at, planned_at
 
 -- name: sqlx
-SELECT version, description::pg_catalog.text, pg_catalog.timezone('UTC', installed_on), success,
+SELECT version::bigint, description::pg_catalog.text, pg_catalog.timezone('UTC', installed_on), success::boolean,
        pg_catalog.encode(checksum, 'hex')
 FROM {schema}._sqlx_migrations
 ORDER BY version

@@ -1,7 +1,12 @@
 -- The template of a test suite, and those of what its files were before.
 
 -- name: database
-SELECT 1 FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) %(name)s::pg_catalog.name
+-- Its owner, and whether that is who makes templates here, or a superuser: another role could have put one in its place.
+SELECT owner.rolname::pg_catalog.text,
+       owner.rolsuper OR owner.rolname OPERATOR(pg_catalog.=) ANY (ARRAY[session_user, %(owner)s::pg_catalog.name])
+  FROM pg_catalog.pg_database AS database
+  JOIN pg_catalog.pg_roles AS owner ON owner.oid OPERATOR(pg_catalog.=) database.datdba
+ WHERE database.datname OPERATOR(pg_catalog.=) %(name)s::pg_catalog.name
 
 -- name: role
 SELECT 1 FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) %(name)s::pg_catalog.name

@@ -7,6 +7,7 @@ and one that was edited is tried in its own place, behind those before it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate import roundtrip
@@ -89,7 +90,7 @@ def _named(
     if twice := [item.migration_id for item in chosen if item.migration_id in set(applied)]:
         hint = "name no database, and it is reviewed after the migrations before it"
         if variable is not None:
-            hint += f": env -u {variable} sqlmigrate review {' '.join(ids)}"
+            hint += f": env -u {quote(variable)} sqlmigrate review {' '.join(map(quote, ids))}"
         raise UsageError(
             f"{', '.join(twice)} is applied in the target already, so it cannot be tried there again", hint=hint
         )

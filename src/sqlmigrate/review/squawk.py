@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.files import program_on_path
 from sqlmigrate.review.model import Finding
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class Lint:
 def find_squawk() -> Path | None:
     """Find the program beside this Python, else on PATH."""
     beside = shutil.which("squawk", path=sysconfig.get_path("scripts"))
-    found = beside or shutil.which("squawk")
-    return Path(found) if found else None
+    return Path(beside) if beside else program_on_path("squawk")
 
 
 def lint(runs: Sequence[ScriptRun], *, major: int, program: Path | None = None, without: Sequence[str] = ()) -> Lint:

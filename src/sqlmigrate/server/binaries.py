@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import ServerError
+from sqlmigrate.files import program_on_path
 from sqlmigrate.server.account import program_environment, server_account
 from sqlmigrate.server.places import make_directories
 
@@ -68,8 +69,7 @@ def find_program(name: str, binaries: Binaries) -> Path | None:
     beside = binaries.bindir / name
     if os.access(beside, os.X_OK):
         return beside
-    found = shutil.which(name)
-    return Path(found) if found else None
+    return program_on_path(name)
 
 
 def find_client(name: str, major: int) -> Path | None:
@@ -79,9 +79,9 @@ def find_client(name: str, major: int) -> Path | None:
     these places, one of this very version goes before a later one.
     """
     named = os.environ.get(BINDIR_VARIABLE)
-    on_path = shutil.which(name)
+    on_path = program_on_path(name)
     places = [Path(named).expanduser() / name] if named else []
-    places += [Path(on_path)] if on_path else []
+    places += [on_path] if on_path else []
     places += [bindir / name for bindir, _ in _candidates()]
     found = [(place, there) for place in places if (there := _client_major(place)) >= major]
     if named and found and found[0][0] == places[0]:
@@ -113,8 +113,8 @@ def _named_binaries(bindir: Path, major: int | None, account: Account) -> Binari
 
 
 def _candidates() -> Iterator[tuple[Path, str]]:
-    if on_path := shutil.which("pg_ctl"):
-        yield Path(on_path).resolve().parent, "pg_ctl on PATH"
+    if on_path := program_on_path("pg_ctl"):
+        yield on_path.resolve().parent, "pg_ctl on PATH"
     numbered = [place for place in SYSTEM_PLACES.glob("*/bin") if place.parent.name.isdecimal()]
     for place in sorted(numbered, key=lambda place: int(place.parent.name), reverse=True):
         yield place, str(place)

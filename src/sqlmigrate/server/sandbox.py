@@ -7,12 +7,13 @@ https://github.com/containers/bubblewrap.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlmigrate.files import program_on_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,10 +59,10 @@ def around(binaries: Binaries, account: Account, readable: Iterable[Path] = ()) 
 
     Files below `readable` can be read there too, where the account reaches them outside; not those of `_HIDDEN`.
     """
-    program = shutil.which(PROGRAM)
+    program = program_on_path(PROGRAM)
     if program is None:
         return Sandbox((), f"no sandbox: {PROGRAM} (bubblewrap) is not installed")
-    start = (program, *_start(binaries))
+    start = (str(program), *_start(binaries))
     if reason := _refused((*start, "--", str(binaries.bindir / "postgres"), "-V"), account):
         return Sandbox((), f"no sandbox: {PROGRAM} does not work here ({reason})")
     folders = [argument for path in readable if account.reaches(path) for argument in _shown(path)]

@@ -86,7 +86,7 @@ def opened(project: Project, url: str | None, process: Process | None, *, fresh:
             space = _in_memory(session) if owner is not None else None
             if fresh:
                 drop(session, name, force=True)
-            made = not _ask(session, "database", name=name)
+            made = not _is_there(session, name, owner)
             _ask(session, "hold", name=name)
             if made:
                 _drop_others(session, prefix, name)
@@ -148,6 +148,16 @@ def _in_memory(session: Connection) -> str | None:
 
 def _ask(session: Connection, query: str, **values: str) -> list[tuple[Any, ...]]:
     return session.execute(queries.load("testing")[query], values).fetchall()
+
+
+def _is_there(session: Connection, name: str, owner: str | None) -> bool:
+    """Tell whether the template is there; raises ServerError where it is another role's, whose code it could hold."""
+    for whose, trusted in _ask(session, "database", name=name, owner=owner or ""):
+        if not trusted:
+            hint = "find out what role that is, and drop the database; or name a server of your own"
+            raise ServerError(f"database {name}, of the name of this template, belongs to role {whose}", hint=hint)
+        return True
+    return False
 
 
 def _drop_others(session: Connection, prefix: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate import migrations, roundtrip
@@ -26,7 +27,8 @@ def not_exact(project: Project) -> list[str]:
     found = migrations.of_project(config, one_by_one=True)
     trips = tried(found, shadow_url=config.shadow_url, role=config.role, search_path=config.search_path)
     return [
-        f"{trip.migration_id}: {trip.verdict.value} ({told(trip)}); see `sqlmigrate roundtrip {trip.migration_id}`"
+        f"{trip.migration_id}: {trip.verdict.value} ({told(trip)}); "
+        f"see `sqlmigrate roundtrip {quote(trip.migration_id)}`"
         for trip in trips
         if trip.verdict not in _EXACT and trip.migration_id not in project.not_exact
     ]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from logging import getLogger
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -59,7 +60,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         if migration_table != yoyo_tables.TABLE:
             raise UsageError(
                 "the history of sqlmigrate has tables of its own, so --migration-table has no meaning",
-                hint=f"adopt that table: sqlmigrate mark --from yoyo --migration-table {migration_table}",
+                hint=f"adopt that table: sqlmigrate mark --from yoyo --migration-table {quote(migration_table)}",
             )
         found = config.load({})
         self.options = _options(found, dburi)
@@ -209,7 +210,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             place, row = found
             raise HistoryError(
                 f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
-                hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {place.schema}",
+                hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {quote(place.schema)}",
             )
 
     def _require_possible(self, operation: str, step: Migration, found: History) -> None:

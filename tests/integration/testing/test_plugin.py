@@ -86,6 +86,11 @@ def test_the_template_is_made_once_for_all_workers_and_kept(suite, run, database
     with database.connect_superuser() as session:
         there = session.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [list(names)]).fetchall()
         assert there == []  # what the files were before is dropped
+        [name] = {name for name, *_ in found}
+        session.execute(f"ALTER DATABASE {name} OWNER TO pg_monitor")
+    planted = run(*options[:2], "-k", "0")
+    assert f"{name}, of the name of this template, belongs to role pg_monitor" in planted.stdout, planted.stdout
+    assert told(suite) == []
 
 
 def test_without_a_server_a_private_one_is_shared(suite, run):

@@ -32,6 +32,10 @@ def project(tmp_path):
         ("A=", ""),
         ("  export A = b c  # remark", "b c"),
         ("A=b#c", "b#c"),
+        ("A= # remark", ""),
+        ("A=#b", "#b"),
+        ("A=b" + " " * 1_000_000 + "c", "b" + " " * 1_000_000 + "c"),
+        ("A = 'b'" + " " * 1_000_000, "b"),
         ("A=$B and ${C}", "$B and ${C}"),
         ("A='b # $c \\n'", "b # $c \\n"),
         ('A="b \\"c\\" \\$d\\n\\\\" # remark', 'b "c" $d\n\\'),
@@ -61,6 +65,20 @@ def test_it_is_read_only_where_the_configuration_names_it(project):
     assert project(text, config="").lock_timeout == 2_000
     assert project(text, with_env_file=False).lock_timeout == 2_000
     assert project(text, env="none").lock_timeout == 2_000
+
+
+def test_above_the_project_it_must_be_the_users_own(project, tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "sqlmigrate.toml").write_text('env_file = "../.env"\n')
+    project("SQLMIGRATE_ROLE=dotenv\n").env_file.chmod(0o600)
+    assert load({}, environ={}, cwd=inner, with_env_file=True).role == "dotenv"
+
+    (tmp_path / ".env").chmod(0o666)
+    with pytest.raises(ConfigError, match="is not read: anybody may write to it"):
+        load({}, environ={}, cwd=inner, with_env_file=True)
+    assert load({}, environ={"SQLMIGRATE_ENV_FILE": "../.env"}, cwd=inner, with_env_file=True).role == "dotenv"
+    assert project("SQLMIGRATE_ROLE=dotenv\n").role == "dotenv"  # in its own folder it is taken as it is
 
 
 def test_it_is_never_over_what_is_set(project):

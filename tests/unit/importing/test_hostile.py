@@ -177,6 +177,23 @@ REFUSED = {
             "sqitch.plan:4: this line of the plan is not understood; it was left out",
         ],
     ),
+    "a tag that leads out of the folder": (
+        "sqitch",
+        {
+            "sqitch.plan": "a 1 A <a> # x\n@../../../outside 1 A <a> # t\na [a@../../../outside] 1 A <a> # y\n",
+            "deploy/a.sql": UP,
+            "deploy/a@../keep": "",
+            "verify/a@../keep": "",
+            "outside.sql": "SELECT 'secret';",
+            "../outside.sql": "SELECT 'secret';",
+        },
+        [
+            "outside.sql: leads out of ",
+            "outside.sql: '0001_a@../../../outside' cannot be an id",
+            "a.sql: it depends on 0001_a@../../../outside, which is not converted",
+        ],
+    ),
+    "what no tool printed": ("alembic", {"up.sql": UP}, ["up.sql: it has no comment `-- Running upgrade"]),
     "no plan": ("sqitch", {"deploy/a.sql": UP}, ["sqitch.plan: cannot be read: No such file or directory"]),
     "names that mean something here": (
         "prisma",
@@ -194,11 +211,29 @@ REFUSED = {
 def test_what_cannot_be_converted_is_named_with_its_place_and_what_to_do(tmp_path, case):
     tool, theirs, said = REFUSED[case]
 
-    outcome = imported(tmp_path, tool, theirs)
+    outcome = imported(tmp_path, tool, theirs, *(theirs if tool == "alembic" else ()))
 
+    assert "secret" not in str(outcome)
     assert [text for text in sorted(outcome.said) if not any(text.startswith(start) for start in said)] == []
     assert [start for start in said if not any(text.startswith(start) for text in outcome.said)] == []
     assert all(problem.hint for problem in outcome.done.problems)
+
+
+LONG = 1_000_000  # characters: what backtracks over them takes hours
+BACKTRACKING = {
+    "blank lines": ("dbmate", {"1_a.sql": "\n" * LONG}),
+    "no marker of goose": ("goose", {"1_a.sql": "--" + "\n" * LONG + "- - " * 1000}),
+    "open placeholders": ("flyway", {"V1__a.sql": "--" + "${" * LONG}),
+    "a step that has no arrow": ("alembic", {"up.sql": "-- Running upgrade " + " " * LONG + "x"}),
+    "a version of very many digits": ("flyway", {"V" + "0" * 200 + "1__a.sql": UP}),
+}
+
+
+@pytest.mark.parametrize("case", BACKTRACKING)
+def test_no_text_is_read_again_and_again(tmp_path, case):
+    tool, theirs = BACKTRACKING[case]
+
+    imported(tmp_path, tool, theirs, *(theirs if tool == "alembic" else ()))
 
 
 @pytest.mark.parametrize(

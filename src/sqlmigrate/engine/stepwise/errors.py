@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate.connection import server_message
@@ -68,7 +69,7 @@ def half_way(job: Job, error: ExecutionError, done: int, known: int = 0) -> Half
     ways = f"fix the cause and run `sqlmigrate {job.operation}`, which goes on here"
     ways += "; or `sqlmigrate rollback` undoes what is done" if job.undoable else ""
     if job.recorded:
-        ways += f'; if you edit the file, `sqlmigrate accept {job.migration_id} --reason "..."` comes first'
+        ways += f'; if you edit the file, `sqlmigrate accept {quote(job.migration_id)} --reason "..."` comes first'
     if done < known:
         up_to = "statement 1 was" if known == 1 else f"statements 1 to {known} were"
         ways += f"; {up_to} done before --resume-at: if that is still so, --resume-at {known + 1} goes on after"

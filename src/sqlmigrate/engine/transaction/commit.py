@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -237,7 +238,7 @@ def _should_say(found: Changes) -> str:
 
 def _to_mend(found: Changes) -> str:
     parts = (("mark", found.gone), ("unmark", found.back))
-    return " and ".join(f"`sqlmigrate {mark} {' '.join(ids)}`" for mark, ids in parts if ids)
+    return " and ".join(f"`sqlmigrate {mark} {' '.join(map(quote, ids))}`" for mark, ids in parts if ids)
 
 
 def _list(ids: Sequence[str]) -> str:

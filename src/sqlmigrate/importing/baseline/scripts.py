@@ -24,8 +24,9 @@ _GIVEN = re.compile(
 
 
 def script(head: Iterable[str], made: Sequence[str]) -> str:
-    """Write the script that makes it, below comments."""
-    return "".join(f"-- {line}\n" for line in head) + "\n" + joined([*_SESSION, *made])
+    """Write the script that makes it, below comments: a name of a role in one may hold the end of a line."""
+    remarks = (f"-- {' '.join(line.splitlines())}\n" for line in head)
+    return "".join(remarks) + "\n" + joined([*_SESSION, *made])
 
 
 def rollback(migration_id: str, made: Sequence[str], clean: Sequence[str]) -> str:

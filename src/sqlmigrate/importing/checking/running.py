@@ -145,6 +145,9 @@ def _tried(own: Connection, step: Step) -> Problem | None:
 
 
 def _back(own: Connection) -> None:
+    """Roll back; a session that still waits for the rows of a COPY can only be closed."""
+    if own.info.transaction_status == pq.TransactionStatus.ACTIVE:
+        own.close()
     if not own.closed and own.info.transaction_status != _IDLE:
         own.execute("ROLLBACK")
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _REVISION = r"[^\s,>\\/]+"
 _STEP = re.compile(
-    rf"--[ \t]*Running (upgrade|downgrade)[ \t]+((?:{_REVISION}(?:,[ \t]*{_REVISION})*)?)[ \t]*->[ \t]*"
+    rf"--[ \t]*Running (upgrade|downgrade)[ \t]++((?:{_REVISION}(?:,[ \t]*{_REVISION})*)?)[ \t]*+->[ \t]*+"
     rf"((?:{_REVISION}(?:,[ \t]*{_REVISION})*)?)[ \t\r]*"
 )
 _TABLE = r"(?:\"?[\w$]+\"?\.)?\"?alembic_version\"?"
@@ -50,16 +50,17 @@ class _Step:
 def _read(folder: Folder) -> Layout:
     steps = [step for path in folder.named if (source := folder.read(path)) for step in _steps(source, folder)]
     downs = {step.revision: step for step in steps if not step.up}
-    found: list[Theirs] = []
+    found: dict[str, Theirs] = {}
     for step in (step for step in steps if step.up):
-        if any(item.version == step.revision for item in found):
+        if step.revision in found:
             folder.problems.append(step.source.problem(f"revision {step.revision} is there twice", step.start))
             continue
         down = downs.pop(step.revision, None)
         back = _part(down) if down else None
-        found.append(Theirs(step.revision, step.revision, step.source.path, _part(step), back, step.below))
+        name = step.revision
+        found[name] = Theirs(name, name, step.source.path, _part(step), back, step.below)
     left = [step.source.problem("there is no upgrade of this revision", step.start) for step in downs.values()]
-    return Layout(tuple(found), tuple(left), numbered=True)
+    return Layout(tuple(found.values()), tuple(left), numbered=True)
 
 
 def _steps(source: Source, folder: Folder) -> Iterator[_Step]:
@@ -68,8 +69,8 @@ def _steps(source: Source, folder: Folder) -> Iterator[_Step]:
     if not marks:
         hint = "write it with `alembic upgrade head --sql` and `alembic downgrade head:base --sql`"
         folder.problems.append(source.problem("it has no comment `-- Running upgrade ... -> ...`", hint=hint))
-    ends = [hit.start() for hit in marks[1:]] + [len(source.text)]
-    for hit, end in zip(marks, ends, strict=True):
+    for at, hit in enumerate(marks):
+        end = marks[at + 1].start() if at + 1 < len(marks) else len(source.text)
         up = hit[1] == "upgrade"
         above, below = (hit[3], hit[2]) if up else (hit[2], hit[3])
         revisions = _split(above)

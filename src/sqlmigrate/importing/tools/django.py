@@ -6,6 +6,7 @@ A folder with `plan.txt`, and of each migration `APP.NAME.sql` and, from `--back
 from __future__ import annotations
 
 import re
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem
@@ -30,7 +31,7 @@ _PYTHON = re.compile(r"--[ \t]*(?:THIS OPERATION|MIGRATION NOW PERFORMS OPERATIO
 def _read(folder: Folder) -> Layout:
     path = folder.path / _PLAN
     if not path.is_file():
-        hint = f"python manage.py showmigrations --plan -v 2 > {path}"
+        hint = f"python manage.py showmigrations --plan -v 2 > {quote(str(path))}"
         folder.problems.append(Problem("is not there: it says in which order Django runs them", Place(path), hint))
         return Layout()
     plan = folder.read(path)
@@ -39,7 +40,9 @@ def _read(folder: Folder) -> Layout:
     problems = []
     if plan and not found:
         problems.append(
-            plan.problem("it names no migration", hint=f"write it with: showmigrations --plan -v 2 > {path}")
+            plan.problem(
+                "it names no migration", hint=f"write it with: showmigrations --plan -v 2 > {quote(str(path))}"
+            )
         )
     return Layout(tuple(found), tuple(problems), numbered=True)
 
@@ -48,7 +51,7 @@ def _one(folder: Folder, plan: Source, step: re.Match[str]) -> Theirs:
     name, depends = step[1], tuple(word.strip() for word in (step[2] or "").split(",") if word.strip())
     app, _, rest = name.partition(".")
     path, down = folder.path / f"{name}.sql", folder.path / f"{name}.down.sql"
-    command = f"python manage.py sqlmigrate {app} {rest} > {path}"
+    command = f"python manage.py sqlmigrate {quote(app)} {quote(rest)} > {quote(str(path))}"
     if not path.is_file():
         problem = plan.problem(f"there is no file {path.name}", step.start(1), command)
         return Theirs(name, name, path, None, depends=depends, problems=(problem,))

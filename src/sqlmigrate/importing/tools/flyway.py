@@ -30,7 +30,7 @@ _CODE = re.compile(rf"[VUR](?:{_VERSION})?__.*\.(?:java|class|py|ps1|sh|bash|cmd
 _REPEATABLE = re.compile(r"R__.*\.sql", re.DOTALL)
 _CALLBACK = re.compile(r"(?:before|after|create|drop)[A-Z]\w*?(?:__.*)?\.sql", re.DOTALL)
 _ID = re.compile(rf"[VB]{_VERSION}(?:__.*)?", re.DOTALL)
-_PLACEHOLDER = re.compile(r"\$\{[^}\n]*\}")
+_PLACEHOLDER = re.compile(r"\$\{[^}\n]*(\})?")  # of an open one nothing is read twice
 _REPEATED = "a repeatable migration runs again whenever it has changed, which no migration of sqlmigrate does"
 _REPEATED_HINT = "make a migration of what it is now (sqlmigrate new NAME), and a new one for each change"
 _UNDONE, _APPLIED = "UNDO_", ("SQL", "SQL_BASELINE", "JDBC", "SPRING_JDBC", "SCRIPT", "SCRIPT_BASELINE", "CUSTOM")
@@ -38,14 +38,15 @@ _UNDONE, _APPLIED = "UNDO_", ("SQL", "SQL_BASELINE", "JDBC", "SPRING_JDBC", "SCR
 
 def version_of(text: str) -> str:
     """Return a version as Flyway compares it: `01_2.0` is 1.2."""
-    numbers = [int(number) for number in re.split("[._]", text)]
-    while len(numbers) > 1 and not numbers[-1]:
+    numbers = [number.lstrip("0") or "0" for number in re.split("[._]", text)]
+    while len(numbers) > 1 and numbers[-1] == "0":
         numbers.pop()
-    return ".".join(map(str, numbers))
+    return ".".join(numbers)
 
 
-def _key(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
+def _key(version: str) -> tuple[tuple[int, str], ...]:
+    """Return what sorts as the numbers do, which may have more digits than an int is read from."""
+    return tuple((len(number), number) for number in version.split("."))
 
 
 def checksum(text: str) -> str:
@@ -114,7 +115,7 @@ def _one(folder: Folder, version: str, path: Path, undo: Path | None, settings: 
             message = "Flyway runs this only under a condition (shouldExecute), which cannot be converted"
             problems.append(source.problem(message, hint="leave it out, or import it without the condition"))
             return source, None
-        if said.get("placeholderreplacement", "true") != "false" and (hit := _PLACEHOLDER.search(source.text)):
+        if said.get("placeholderreplacement", "true") != "false" and (hit := _placeholder(source.text)):
             hint = "write its value, and import it again; or say placeholderReplacement=false in its .conf"
             problems.append(source.problem(f"Flyway fills in the placeholder {hit[0]} here", hit.start(), hint))
             return source, None
@@ -125,6 +126,10 @@ def _one(folder: Folder, version: str, path: Path, undo: Path | None, settings: 
     (source, up), (_, down) = part(path), part(undo)
     sums = (checksum(source.text),) if source else ()
     return Theirs(version, path.stem, path, up, down, checksums=sums, problems=tuple(problems))
+
+
+def _placeholder(text: str) -> re.Match[str] | None:
+    return next((hit for hit in _PLACEHOLDER.finditer(text) if hit[1]), None)
 
 
 def _said(folder: Folder, path: Path | None) -> dict[str, str]:
@@ -169,7 +174,7 @@ TOOL = Tool(
     "flyway",
     "Flyway",
     _read,
-    TheirHistory("flyway_schema_history", "flyway", _told, "Flyway"),
+    TheirHistory("flyway_schema_history", "flyway", _told, "Flyway", nameless=True),
     _by_id,
     folders=("src/main/resources/db/migration", "db/migration", "sql", "migrations"),
 )

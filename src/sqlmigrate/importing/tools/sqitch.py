@@ -15,7 +15,7 @@ from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.effect import Kind, classify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from sqlmigrate.importing.folder import Folder
@@ -50,36 +50,41 @@ def _read(folder: Folder) -> Layout:
     if source is None:
         return Layout()
     problems: list[Problem] = []
-    changes = list(_changes(source, problems))
-    found = [_one(folder, source, change, changes[:at]) for at, change in enumerate(changes)]
+    before: dict[str, list[_Change]] = {}
+    last = None
+    found = []
+    for change in list(_changes(source, problems)):
+        found.append(_one(folder, source, change, last, before))
+        before.setdefault(change.name, []).append(change)
+        last = change
     return Layout(tuple(found), tuple(problems), numbered=True)
 
 
 def _changes(source: Source, problems: list[Problem]) -> Iterator[_Change]:
     """Yield the changes of a plan; one that comes again after a tag is a rework, and the older one is named by it."""
-    found: dict[str, list[_Change]] = {}
-    tags: list[tuple[int, str]] = []
-    order: list[_Change] = []
+    found: dict[str, tuple[int, _Change]] = {}  # how many tags stood before it
+    tags: list[str] = []
     offset = 0
     for line in source.text.split("\n"):
         said = line.partition("#")[0].strip()
         if said and not said.startswith("%"):
             if tag := _TAG.fullmatch(said):
-                tags.append((len(order), tag[1]))
+                tags.append(tag[1])
             elif change := _CHANGE.fullmatch(said):
                 item = _Change(change["name"], tuple((change["needs"] or "").split()), offset)
-                for older in found.get(item.name, [])[-1:]:
-                    at = order.index(older)
-                    older.rework = next((name for place, name in tags if place > at), None)
-                found.setdefault(item.name, []).append(item)
-                order.append(item)
+                at, older = found.get(item.name, (0, None))
+                if older is not None:
+                    older.rework = tags[at] if at < len(tags) else None
+                found[item.name] = len(tags), item
+                yield item
             else:
                 problems.append(source.problem("this line of the plan is not understood; it was left out", offset))
         offset += len(line) + 1
-    yield from order
 
 
-def _one(folder: Folder, plan: Source, change: _Change, before: Sequence[_Change]) -> Theirs:
+def _one(
+    folder: Folder, plan: Source, change: _Change, last: _Change | None, before: Mapping[str, list[_Change]]
+) -> Theirs:
     problems = [
         plan.problem(_CONFLICT, change.offset, "the conflict was left out", warning=True)
         for need in change.needs
@@ -95,17 +100,19 @@ def _one(folder: Folder, plan: Source, change: _Change, before: Sequence[_Change
     path = folder.path / "deploy" / f"{change.stem}.sql"
     if not path.exists():
         problems.append(Problem("the plan names this script, but it is not there", Place(path)))
-    expect = _expectation(folder, before[-1], problems) if before else None
-    depends = _needed(change, before, plan, problems)
+    expect = _expectation(folder, last, problems) if last else None
+    depends = _needed(change, last, before, plan, problems)
     return Theirs(change.stem, change.stem, path, up, part("revert"), depends, expect=expect, problems=tuple(problems))
 
 
-def _needed(change: _Change, before: Sequence[_Change], plan: Source, problems: list[Problem]) -> tuple[str, ...]:
+def _needed(
+    change: _Change, last: _Change | None, before: Mapping[str, list[_Change]], plan: Source, problems: list[Problem]
+) -> tuple[str, ...]:
     """Return what a change requires; without that it depends on the one before, since a plan is an order."""
-    found = [before[-1].stem] if before else []
+    found = [last.stem] if last else []
     for need in (need for need in change.needs if not need.startswith("!")):
         name, _, tag = need.partition("@")
-        same = [item for item in before if item.name == name and (not tag or item.rework in {None, tag})]
+        same = [item for item in before.get(name, ()) if not tag or item.rework in {None, tag}]
         if same:
             found.append(same[-1].stem)
         else:

@@ -21,9 +21,10 @@ from psycopg.conninfo import make_conninfo
 
 from fixtures.postgres import MEMORY
 from sqlmigrate.errors import Error, ExecutionError, Interrupted, LockBudgetSpent
-from sqlmigrate.events import Event, MadeDurable, ScriptFinished
+from sqlmigrate.events import Backfilling, Event, MadeDurable, ScriptFinished
 from sqlmigrate.server import PrivateServer, drop_database, ensure_database, shared
 from sqlmigrate.server.postmaster import is_alive, running
+from support.backfill import numbered, progress, script, times
 from support.proxy import Proxy
 from support.runner import Runner, ids
 from support.sessions import beside, wait_for_blocked, wait_for_row
@@ -34,6 +35,10 @@ _WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'
 _WAITS_FOR_STANDBY = (
     "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE 'sqlmigrate%%'"
 )
+_WAITS_FOR_ROW = (
+    "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'sqlmigrate%%'"
+)
+_HAS = "SELECT pid FROM pg_stat_replication WHERE flush_lsn >= %s::pg_lsn"
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,14 @@ class Fragile:
             wait_until(self.is_there, timeout=60)
 
     @contextmanager
-    def waiting_for_standbys(self) -> Iterator[None]:
-        """Let every COMMIT wait for the standby that follows, for a block; the server may have ended in it."""
+    def followed(self, how: str = "sync") -> Iterator[None]:
+        """Let a standby follow for a block, and every COMMIT wait for it or not; the server may have ended in it."""
         try:
             with self.admin() as admin:
-                admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-                admin.execute("SELECT pg_reload_conf()")
-                wait_for_row(admin, "SELECT pid FROM pg_stat_replication WHERE sync_state = 'sync'")
+                if how == "sync":
+                    admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                    admin.execute("SELECT pg_reload_conf()")
+                wait_for_row(admin, "SELECT pid FROM pg_stat_replication WHERE sync_state = %s", how)
             yield
         finally:
             if not self.is_there():
@@ -216,18 +222,23 @@ def test_while_the_server_cannot_be_asked_nothing_is_said_to_be_applied(runner, 
     tables(runner)
 
 
+def either(conninfo: str, *servers: PrivateServer) -> str:
+    """Lead a connection to the one of these servers that can be written to."""
+    hosts, ports = (",".join(str(getattr(server, name)) for server in servers) for name in ("host", "port"))
+    return make_conninfo(conninfo, host=hosts, port=ports, target_session_attrs="read-write")
+
+
 def test_what_a_promoted_standby_does_not_have_is_named(runner, fragile):
     server = fragile.server
     with (
         Proxy(server.host, server.port, tcp=True) as wal,
         standby_of(replace(server, host=wal.host, port=wal.port)) as standby,
     ):
-        with fragile.waiting_for_standbys():
+        with fragile.followed():
             wal.swallow()
-            hosts = {"host": f"{server.host},{standby.host}", "port": f"{server.port},{standby.port}"}
-            here, both = runner.conninfo, make_conninfo(runner.conninfo, **hosts, target_session_attrs="read-write")
+            here = runner.conninfo
             runner.write("c", "SELECT 1;")
-            runner.conninfo = both
+            runner.conninfo = either(here, server, standby)
             with beside(runner.apply) as [run]:
                 try:
                     with closing(fragile.admin()) as admin:
@@ -243,6 +254,56 @@ def test_what_a_promoted_standby_does_not_have_is_named(runner, fragile):
         assert (caught.value.migration_id, caught.value.done) == ("c", ())
         runner.conninfo = make_conninfo(here, host=standby.host, port=standby.port)
         assert tables(runner) == []
+
+
+@pytest.mark.parametrize(("how", "told"), [("async", 4), ("sync", 2)])
+def test_batches_go_on_at_a_promoted_standby_from_where_that_stands(runner, fragile, how, told):
+    """It lacks all batches behind the second one: with "sync" the third waits for it, and nobody is told of it."""
+    server, here = fragile.server, runner.conninfo
+    runner.apply()
+    with closing(psycopg.connect(here, autocommit=True)) as session:
+        numbered(session, 9)
+    runner.write("c", script())
+    tell = runner.observe
+
+    def observe(event: Event) -> None:
+        tell(event)
+        if isinstance(event, Backfilling) and event.batches == 2:
+            with fragile.admin() as admin:
+                (now,) = wait_for_row(admin, "SELECT pg_current_wal_flush_lsn()::text")
+                wait_for_row(admin, _HAS, now)
+            wal.swallow()
+
+    runner.observe = observe
+    with (
+        Proxy(server.host, server.port, tcp=True) as wal,
+        standby_of(replace(server, host=wal.host, port=wal.port)) as standby,
+    ):
+        with (
+            fragile.followed(how),
+            closing(fragile.admin()) as admin,
+            closing(psycopg.connect(here)) as holder,
+        ):
+            holder.execute("SELECT FROM t WHERE id = 27 FOR UPDATE")
+            runner.conninfo = either(here, server, standby)
+            with beside(lambda: runner.apply(lock_timeout=600_000)) as [run]:
+                try:
+                    wait_until(lambda: wal.silent, timeout=LONG)
+                    wait_for_row(admin, _WAITS_FOR_STANDBY if how == "sync" else _WAITS_FOR_ROW)
+                    with closing(psycopg.connect(standby.conninfo(), autocommit=True)) as promoting:
+                        promoting.execute("SELECT pg_promote()")
+                finally:
+                    fragile.end()
+                with pytest.raises(ExecutionError, match="the connection was lost"):
+                    run.result(LONG)
+
+        assert [event.batches for event in runner.told(Backfilling)] == list(range(1, told + 1))
+        runner.conninfo = make_conninfo(here, host=standby.host, port=standby.port)
+        with closing(psycopg.connect(runner.conninfo, autocommit=True)) as session:
+            assert times(session) == {0: 5, 1: 4}
+            assert progress(session) == ("running", ["12"], 4)
+            runner.apply()
+            assert times(session) == {1: 9}
 
 
 def fails(runner: Runner) -> None:
