@@ -73,7 +73,7 @@ class Watching:
     def _draw_lines(self, migration_id: str, statement: int | None) -> None:
         now = self._batches
         same = now is not None and now.migration_id == migration_id and statement in {None, now.statement}
-        self.output.live.draw([*self._lines, *([f"  {batches(now, dot())}"] if now and same else [])])
+        self.output.live.draw([*self._lines, *([f"  {batches(now)}"] if now and same else [])])
 
 
 class Batches(Protocol):
@@ -96,22 +96,22 @@ class Batches(Protocol):
         """About how long the rest will take."""
 
 
-def batches(now: Batches, between: str = "·") -> str:
-    """Say how far a statement is that runs in batches."""
+def batches(now: Batches, between: str | None = None) -> str:
+    """Say how far a statement is that runs in batches, with what stands between two parts: a dot if nothing else."""
     of = f" of about {now.estimate:,}" if now.estimate and now.estimate >= now.rows else ""
     share = f" ({now.rows * 100 // now.estimate}%)" if of and now.estimate else ""
-    parts = [f"{now.rows:,}{of} rows had their batch{share}"]
+    parts = [f"{now.rows:,}{of} rows{share}" if of else f"{now.rows:,} rows had their batch"]  # 80 columns hold it
     if now.rows and now.seconds:
         parts.append(f"{now.rows / now.seconds:,.0f} rows/s")
     if now.seconds_left is not None:
         parts.append(f"about {clock(now.seconds_left)} left")
-    return f" {between} ".join(parts)
+    return (between or f" {dot()} ").join(parts)
 
 
 def of_others(now: BatchesOfOthers) -> str:
     """Say how far the batches of another run are."""
     waits = f" {dot()} the next batch waits: {now.waits}" if now.waits else ""
-    return f"it runs {now.migration_id}, statement {now.statement}: {batches(now, dot())}{waits}"
+    return f"it runs {now.migration_id}, statement {now.statement}: {batches(now)}{waits}"
 
 
 def dot() -> str:

@@ -20,7 +20,7 @@ from sqlmigrate.engine.backfill.prepared import prepare
 from sqlmigrate.engine.backfill.progress import CANCEL, Progress
 from sqlmigrate.engine.backfill.size import Size
 from sqlmigrate.engine.backfill.throttle import Throttle
-from sqlmigrate.engine.backfill.verify import require_verified, truth
+from sqlmigrate.engine.backfill.verify import require_askable, require_verified, truth
 from sqlmigrate.engine.retry import CANCELED
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
 from sqlmigrate.engine.transaction.run import undo
@@ -98,6 +98,7 @@ class Backfill:
         sender = self.context.sender
         sender.send(Step(_KEEP))
         prepared = prepare(sender, self.statement, self.batched)
+        require_askable(sender, self.statement, self.batched)
         if not self.begun:
             self.progress = replace(self.progress, estimate=prepared.key.estimate)
             sender.write(self.context.journal.add([self.statement], "running", self.progress.written()))
