@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import click
 import pytest
 
 from support.backfill import numbered, script, times
@@ -57,6 +58,9 @@ def test_status_tells_where_batches_have_stopped(project, target, sqlmigrate, tm
     batches = [event for event in told if event["event"] == "backfilling"]
     assert [(item["rows"], item["changed"], item["batches"]) for item in batches] == [(2, 2, 1), (4, 4, 2)]
     assert all(item["estimate"] == 9 for item in batches)
+    with terminal("status", columns=80) as screen:
+        assert screen.end() == 0
+    assert max(map(len, click.unstyle(screen.shown).splitlines()[1:])) <= 80
     shown = sqlmigrate("status").stdout
     assert "  statement 1 (line 3), in batches: UPDATE t SET n = n + 1 WHERE" in shown
     assert "  4 of about 9 rows (44%)" in shown

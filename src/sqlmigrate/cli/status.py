@@ -83,9 +83,9 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool, repor
         app.output.line()
     for item in states:
         if item.running:
-            app.output.line(_running(item, item.running), "")
+            app.output.prose(_running(item, item.running), "")
         elif item.stopped:
-            app.output.line(*_half_way(item, item.stopped))
+            app.output.prose(*_half_way(item, item.stopped))
     app.output.prose(_summary(states, str(found.directory)))
     if newer := [item.migration_id for item in states if item.ahead]:
         app.output.prose(plan.said_of(newer))

@@ -59,7 +59,7 @@ class Watching:
             self._draw_lines(event.migration_id, event.statement)
         elif (now := time.monotonic()) >= self._next_batches:
             self._next_batches = now + _SAY_AGAIN
-            self.output.progress(f"  {printable(event.migration_id)} {dot()} {batches(event, dot())}")
+            self.output.progress(f"  {printable(event.migration_id)} {dot()} {batches(event)}")
 
     def draw_throttle(self, event: Throttled) -> None:
         """Say why the next batch waits, and again only now and then."""
@@ -67,7 +67,8 @@ class Watching:
         if kind == self._throttle[0] and now < self._throttle[1]:
             return
         self._throttle = kind, now + _SAY_AGAIN
-        left = "" if event.seconds_left is None else f"; for {clock(event.seconds_left)} at most"
+        seconds = event.seconds_left or 0
+        left = "" if seconds < 1 else f"; for {clock(seconds)} at most"
         self.output.progress(printable(f"  {event.migration_id}: the next batch waits: {event.reason}{left}"))
 
     def _draw_lines(self, migration_id: str, statement: int | None) -> None:
