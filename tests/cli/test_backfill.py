@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import click
 import pytest
 
 from support.backfill import numbered, script, times
@@ -37,7 +38,7 @@ def test_status_tells_how_far_the_batches_are_that_run(project, target, sqlmigra
         assert process.wait(LONG) == 0
 
     assert re.search(
-        r"^running now: a, statement 1 of 2 \(line 3\), 4 of about 9 rows had their batch", status, re.MULTILINE
+        r"^running now: a, statement 1 of 2 \(line 3\), 4 of about 9 rows \(44%\), \d", status, re.MULTILINE
     )
     assert "half way" not in status
     assert found["state"] == "running"
@@ -57,9 +58,12 @@ def test_status_tells_where_batches_have_stopped(project, target, sqlmigrate, tm
     batches = [event for event in told if event["event"] == "backfilling"]
     assert [(item["rows"], item["changed"], item["batches"]) for item in batches] == [(2, 2, 1), (4, 4, 2)]
     assert all(item["estimate"] == 9 for item in batches)
+    with terminal("status", columns=80) as screen:
+        assert screen.end() == 0
+    assert max(map(len, click.unstyle(screen.shown).splitlines()[1:])) <= 80
     shown = sqlmigrate("status").stdout
     assert "  statement 1 (line 3), in batches: UPDATE t SET n = n + 1 WHERE" in shown
-    assert "  4 of about 9 rows had their batch (44%)" in shown
+    assert "  4 of about 9 rows (44%)" in shown
     assert "its outcome is not known" not in shown
     (found,) = sqlmigrate("status", "--json").document["migrations"]
     assert found["half_way"]["state"] == "failed"
@@ -78,12 +82,12 @@ def test_a_terminal_shows_the_rows_that_had_their_batch(project, target):
     with terminal("apply", "--lock-timeout", "10min", columns=80, env={"TERM": "xterm"}) as screen:
         wait_for_blocked(conn)
         screen.wait_for("statement 1 of 2")
-        screen.wait_for("4 of about 9 rows had their batch")
+        screen.wait_for("4 of about 9 rows (44%)")
         shown = shown_on(screen.shown)
         holder.close()
         assert screen.end() == 0
 
-    assert shown.count("rows had their batch") == 1
+    assert shown.count("of about 9 rows") == 1
     assert times(conn) == {1: 9}
 
 
@@ -128,6 +132,7 @@ def test_a_pause_holds_the_batches_until_they_are_to_go_on(held, project, target
     assert (resumed.document["migration_id"], resumed.document["action"]) == ("a", "resume")
     assert times(held) == {1: 9}
     assert sqlmigrate("backfill", "status").lines == ["no statement is half way in batches"]
+    assert sqlmigrate("backfill", "status", "b").lines == ["no statement of b is half way in batches"]
 
 
 def test_cancel_stops_the_run_and_the_next_one_goes_on(held, project, target, sqlmigrate):
@@ -136,7 +141,9 @@ def test_cancel_stops_the_run_and_the_next_one_goes_on(held, project, target, sq
         says(process, "the next batch waits: its query gives true")
         assert sqlmigrate("backfill", "cancel", "a").status == 0
         assert process.wait(LONG) == 6
-        assert "the batches were stopped by `sqlmigrate backfill cancel a`" in process.stderr.read()
+        told = process.stderr.read()
+        assert "the batches were stopped by `sqlmigrate backfill cancel a`" in told
+        assert "what to do: `sqlmigrate apply` goes on here; or" in told
 
     held.execute("UPDATE load SET high = false")
     (found,) = sqlmigrate("backfill", "status", "--json").document["backfills"]
@@ -146,7 +153,9 @@ def test_cancel_stops_the_run_and_the_next_one_goes_on(held, project, target, sq
     nobody = sqlmigrate("backfill", "cancel", "a")
     assert nobody.status == 2
     assert "nobody is at work in this database, so there is nothing to stop" in nobody.stderr
-    assert sqlmigrate("apply").status == 0
+    again = sqlmigrate("apply")
+    assert again.status == 0
+    assert "a goes on with statement 1, 4 rows of which had their batch\n" in again.stderr
     assert times(held) == {1: 9}
 
 

@@ -55,9 +55,10 @@ def status(app: App, *, migration_id: str | None) -> None:
     ]
     app.output.result(backfills=[_as_json(item) for item in shown])
     if not shown:
-        app.output.line("no statement is half way in batches")
+        whose = f" of {migration_id}" if migration_id else ""
+        app.output.prose(printable(f"no statement{whose} is half way in batches"))
     for item in shown:
-        app.output.line(_line(item))
+        app.output.prose(_line(item))
 
 
 @command.command()
@@ -115,4 +116,4 @@ def _line(item: Status) -> str:
     entry = item.stopped.stopped_at
     where = f"statement {entry.number} (line {entry.line}), {done.table}"
     waits = f" {dot()} the next batch waits: {done.held_by}" if item.running and done.held_by else ""
-    return printable(f"{item.migration_id} {_state(item)}: {where} {dot()} {batches(done, dot())}{waits}")
+    return printable(f"{item.migration_id} {_state(item)}: {where} {dot()} {batches(done)}{waits}")

@@ -105,8 +105,12 @@ def _draw_rerun(output: Output, event: events.Resumed | events.HalfWayForgotten 
 
     match event:
         case events.Resumed():
-            how = f"resumed after statement {event.done}" if event.done else "started again from its first statement"
-            output.progress(f"{event.migration_id} is {how}")
+            how = f"is resumed after statement {event.done}"
+            if event.rows:
+                how = f"goes on with statement {event.done + 1}, {event.rows:,} rows of which had their batch"
+            elif not event.done:
+                how = "is started again from its first statement"
+            output.progress(f"{event.migration_id} {how}")
         case events.HalfWayForgotten():
             output.progress(
                 f"{event.migration_id} no longer counts as stopped half way in its {event.operation} script"

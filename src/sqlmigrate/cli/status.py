@@ -12,7 +12,7 @@ from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import render_problem
 from sqlmigrate.cli.reporting import FINDINGS, publish, reporting, root_of
-from sqlmigrate.cli.watching import batches, clock, dot, phase
+from sqlmigrate.cli.watching import batches, clock, phase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,9 +90,9 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool, repor
         app.output.line()
     for item in states:
         if item.running:
-            app.output.line(_running(item, item.running), "")
+            app.output.prose(_running(item, item.running), "")
         elif item.stopped:
-            app.output.line(*_half_way(item, item.stopped))
+            app.output.prose(*_half_way(item, item.stopped))
     app.output.prose(_summary(states, str(found.directory)))
     if seeded:
         app.output.line(*seed_status.lines(seeded))
@@ -111,7 +111,7 @@ def _running(item: Status, running: Running) -> str:
         of = f" of {running.statements}" if running.statements else ""
         parts.append(f"statement {running.statement}{of} (line {running.line})")
     if item.stopped and (done := progress_of(item.stopped)) is not None:
-        parts.append(batches(done, ","))
+        parts.append(batches(done, ", "))
     elif work.seconds is not None:
         parts.append(f"since {clock(work.seconds)}")
     parts.append(f"by {running.role}@{running.client} (pid {running.pid})")
@@ -138,7 +138,7 @@ def _half_way(item: Status, stopped: HalfWay) -> list[str]:
     on = "goes on there; what is done is not done again"
     if (done := progress_of(stopped)) is not None:
         lines[1] = f"  statement {entry.number} (line {entry.line}), in batches: {first}{' ...' if more else ''}"
-        lines.append(f"  {batches(done, dot())}")
+        lines.append(f"  {batches(done)}")
     elif entry.state == "running":
         on = "looks up the outcome and goes on, or asks if it cannot be known"
     ways = [

@@ -59,7 +59,7 @@ class Watching:
             self._draw_lines(event.migration_id, event.statement)
         elif (now := time.monotonic()) >= self._next_batches:
             self._next_batches = now + _SAY_AGAIN
-            self.output.progress(f"  {printable(event.migration_id)} {dot()} {batches(event, dot())}")
+            self.output.progress(f"  {printable(event.migration_id)} {dot()} {batches(event)}")
 
     def draw_throttle(self, event: Throttled) -> None:
         """Say why the next batch waits, and again only now and then."""
@@ -67,13 +67,14 @@ class Watching:
         if kind == self._throttle[0] and now < self._throttle[1]:
             return
         self._throttle = kind, now + _SAY_AGAIN
-        left = "" if event.seconds_left is None else f"; for {clock(event.seconds_left)} at most"
+        seconds = event.seconds_left or 0
+        left = "" if seconds < 1 else f"; for {clock(seconds)} at most"
         self.output.progress(printable(f"  {event.migration_id}: the next batch waits: {event.reason}{left}"))
 
     def _draw_lines(self, migration_id: str, statement: int | None) -> None:
         now = self._batches
         same = now is not None and now.migration_id == migration_id and statement in {None, now.statement}
-        self.output.live.draw([*self._lines, *([f"  {batches(now, dot())}"] if now and same else [])])
+        self.output.live.draw([*self._lines, *([f"  {batches(now)}"] if now and same else [])])
 
 
 class Batches(Protocol):
@@ -96,22 +97,22 @@ class Batches(Protocol):
         """About how long the rest will take."""
 
 
-def batches(now: Batches, between: str = "·") -> str:
-    """Say how far a statement is that runs in batches."""
+def batches(now: Batches, between: str | None = None) -> str:
+    """Say how far a statement is that runs in batches, with what stands between two parts: a dot if nothing else."""
     of = f" of about {now.estimate:,}" if now.estimate and now.estimate >= now.rows else ""
     share = f" ({now.rows * 100 // now.estimate}%)" if of and now.estimate else ""
-    parts = [f"{now.rows:,}{of} rows had their batch{share}"]
+    parts = [f"{now.rows:,}{of} rows{share}" if of else f"{now.rows:,} rows had their batch"]  # 80 columns hold it
     if now.rows and now.seconds:
         parts.append(f"{now.rows / now.seconds:,.0f} rows/s")
     if now.seconds_left is not None:
         parts.append(f"about {clock(now.seconds_left)} left")
-    return f" {between} ".join(parts)
+    return (between or f" {dot()} ").join(parts)
 
 
 def of_others(now: BatchesOfOthers) -> str:
     """Say how far the batches of another run are."""
     waits = f" {dot()} the next batch waits: {now.waits}" if now.waits else ""
-    return f"it runs {now.migration_id}, statement {now.statement}: {batches(now, dot())}{waits}"
+    return f"it runs {now.migration_id}, statement {now.statement}: {batches(now)}{waits}"
 
 
 def dot() -> str:

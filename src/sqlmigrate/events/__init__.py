@@ -177,11 +177,15 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A script that had stopped half way goes on: `done` of its statements are done."""
+    """A script that had stopped half way goes on: `done` of its statements are done.
+
+    `rows` of the next one had their batch, 0 where it does not run in batches.
+    """
 
     migration_id: str
     operation: str
     done: int
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Statement
 
 
+class Canceled(ExecutionError):
+    """Somebody wanted the batches to stop, so nothing is wrong with them."""
+
+
 def refused(sender: Sender, statement: Statement, message: str, hint: str | None) -> ExecutionError:
     """Make the error of a statement that cannot run in batches."""
     job = sender.job

@@ -20,8 +20,8 @@ from sqlmigrate.engine.backfill.prepared import prepare
 from sqlmigrate.engine.backfill.progress import CANCEL, Progress
 from sqlmigrate.engine.backfill.size import Size
 from sqlmigrate.engine.backfill.throttle import Throttle
-from sqlmigrate.engine.backfill.verify import require_verified, truth
-from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
+from sqlmigrate.engine.backfill.verify import require_askable, require_verified, truth
+from sqlmigrate.engine.stepwise.journal import BEGIN, as_login, digest
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import COMMIT, CONSTRAINTS
@@ -98,6 +98,7 @@ class Backfill:
         sender = self.context.sender
         sender.send(Step(_KEEP))
         prepared = prepare(sender, self.statement, self.batched)
+        require_askable(sender, self.statement, self.batched)
         if not self.begun:
             self.progress = replace(self.progress, estimate=prepared.key.estimate)
             sender.write(self.context.journal.add([self.statement], "running", self.progress.written()))
@@ -148,11 +149,17 @@ class Backfill:
         found = Progress.read(entry.found if entry else None)
         if entry is None or found is None:
             return
-        self.context.journal.require_unedited([self.statement], entry)
+        place = self.context.sender.job.script.place(self.statement)
+        if entry.digest != digest([self.statement]):
+            raise HistoryError(
+                f"statement {self.statement.number} was edited after some of its batches had been run",
+                place=place,
+                hint="restore it; what comes after it may be edited",
+            )
         if (found.table, found.key) != (self.progress.table, self.progress.key):
             raise HistoryError(
                 "the table or the key of these batches was edited after some of them had been run",
-                place=self.context.sender.job.script.place(self.statement),
+                place=place,
                 hint=f"restore table={found.table} key={','.join(found.key)}",
             )
         self.progress, self.begun = found, True

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from sqlmigrate import history, queries
 from sqlmigrate.connection import Command, Purpose
+from sqlmigrate.engine.backfill.errors import Canceled
 from sqlmigrate.engine.backfill.progress import CANCEL
 from sqlmigrate.engine.backfill.verify import truth
 from sqlmigrate.engine.transaction.run import undo
@@ -91,7 +92,7 @@ class Throttle:
         job = self.context.sender.job
         while self.wanted is not None:
             if self.wanted == CANCEL:
-                raise ExecutionError(
+                raise Canceled(
                     f"the batches were stopped by `sqlmigrate backfill cancel {job.migration_id}`",
                     migration_id=job.migration_id,
                     statement=self.statement.number,

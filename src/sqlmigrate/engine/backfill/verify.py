@@ -26,9 +26,14 @@ def truth(sender: Sender, statement: Statement, query: str, at: int) -> bool:
 
     It runs as the statements of the script do, in an open transaction too. Raises ExecutionError where it cannot run.
     """
+    rows = _answer(sender, statement, query, at)
+    return len(rows) == 1 and len(rows[0]) == 1 and rows[0][0] is True
+
+
+def _answer(sender: Sender, statement: Statement, query: str, at: int) -> list[tuple[Any, ...]]:
     connection, job = sender.connection, sender.job
     try:
-        rows = _asked(connection, query)
+        return _asked(connection, query)
     except psycopg.Error as error:
         if connection.closed:
             raise
@@ -40,7 +45,12 @@ def truth(sender: Sender, statement: Statement, query: str, at: int) -> bool:
             statement=statement.number,
             place=_place(sender, at),
         ) from None
-    return len(rows) == 1 and len(rows[0]) == 1 and rows[0][0] is True
+
+
+def require_askable(sender: Sender, statement: Statement, batched: Batched) -> None:
+    """Raise ExecutionError where the verify of a batched statement could not be asked, before any batch has run."""
+    if batched.verify is not None:
+        _answer(sender, statement, f"EXPLAIN {batched.verify}", batched.verify_at)
 
 
 def _asked(connection: Connection, query: str) -> list[tuple[Any, ...]]:

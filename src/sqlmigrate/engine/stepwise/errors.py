@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from sqlmigrate.connection import server_message
+from sqlmigrate.engine.backfill.errors import Canceled
 from sqlmigrate.errors import ExecutionError, HalfWayError
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def half_way(job: Job, error: ExecutionError, done: int, known: int = 0) -> Half
     """
     if isinstance(error, HalfWayError):
         return error
-    ways = f"fix the cause and run `sqlmigrate {job.operation}`, which goes on here"
+    again = f"`sqlmigrate {job.operation}`"
+    canceled = isinstance(error, Canceled)
+    ways = f"{again} goes on here" if canceled else f"fix the cause and run {again}, which goes on here"
     ways += "; or `sqlmigrate rollback` undoes what is done" if job.undoable else ""
     if job.recorded:
         ways += f'; if you edit the file, `sqlmigrate accept {quote(job.migration_id)} --reason "..."` comes first'

@@ -14,6 +14,7 @@ import psycopg
 
 from sqlmigrate.connection import undisturbed
 from sqlmigrate.engine.backfill.loop import Backfill
+from sqlmigrate.engine.backfill.progress import Progress
 from sqlmigrate.engine.stepwise import errors as halfway
 from sqlmigrate.engine.stepwise import outcome
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
@@ -139,7 +140,10 @@ class Stepper:
             self._skip_to(self.context.resume_at)
         self.journal.pass_over_failed()
         self._done = self.journal.done if self.context.resume_at is None else self.context.resume_at - 1
-        self.sender.listener.observer(Resumed(self.sender.job.migration_id, self.sender.job.operation, self._done))
+        entry, job = self.journal.entry(self._done + 1), self.sender.job
+        within = Progress.read(entry.found if entry else None)
+        rows = within.rows if within else 0
+        self.sender.listener.observer(Resumed(job.migration_id, job.operation, self._done, rows))
 
     def _skip_to(self, number: int) -> None:
         """Take the word of whoever says that everything before a statement is done, and nothing from it on."""

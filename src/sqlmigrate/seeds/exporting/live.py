@@ -139,7 +139,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relname = %s::pg_catalog.text
 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 AND n.nspname <> 'information_schema'
-AND n.nspname NOT LIKE 'pg\\_%%'
+AND n.nspname NOT LIKE 'pg\\_%%'::pg_catalog.text
 ORDER BY n.nspname
 """
 # record_ne looks for the equality of each column before it looks at the values

@@ -45,6 +45,8 @@ def bounds_missing(statement: str, batched: Batched) -> str | None:
         return f"a WITH query has the name of the table, {batched.table[-1]}; give it another one"
     bounded = [scope for scope in scopes if _is_bounded(scope, batched)]
     loose = [scope for scope in scopes if _changes(scope, batched) and scope not in bounded]
+    if not any(_is_of(relation, batched) for scope in scopes for relation in scope.relations):
+        return f"it does not name the table of its batches, {'.'.join(batched.table)}"
     if not bounded or loose:
         return f"its WHERE must hold `{wanted_bounds(batched)}`, joined to all else by AND"
     if others := sorted(number for number in _parameters(node) if number > batched.parameters):

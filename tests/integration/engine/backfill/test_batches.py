@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sqlmigrate.engine.backfill.loop import Backfill
-from sqlmigrate.errors import ExecutionError, HistoryError
+from sqlmigrate.errors import ExecutionError, HalfWayError, HistoryError
 from sqlmigrate.events import LockRetry
 from support.backfill import ONCE, numbered, progress, script, times
 from support.runner import ids, place
@@ -143,7 +143,7 @@ def test_the_statement_and_its_key_may_not_change_half_way_and_the_size_may(runn
     conn.execute("ALTER TABLE t DROP CONSTRAINT t_check")
 
     runner.write("a", script("UPDATE t SET n = n + 2 WHERE id >= $1 AND id <= $2"))
-    with pytest.raises(HistoryError, match="statement 1 was edited after having been run"):
+    with pytest.raises(HistoryError, match="statement 1 was edited after some of its batches had been run"):
         runner.apply()
     runner.write("a", script(ONCE.replace("id", "other"), batch="table=t key=other"))
     with pytest.raises(HistoryError, match="edited"):
@@ -218,7 +218,6 @@ def test_a_verify_that_does_not_say_true(runner, conn):
     """It can be mended half way, and all batches are done by then."""
     numbered(conn, 3)
     for verify, message in [
-        ("SELECT nothing FROM t", 'this query could not be asked: column "nothing" does not exist'),
         ("SELECT NULL::boolean", "the verify is not true"),
         ("SELECT 1", "the verify is not true"),
         ("SELECT true FROM t", "the verify is not true"),
@@ -227,6 +226,18 @@ def test_a_verify_that_does_not_say_true(runner, conn):
         runner.write("a", script(more=f"-- sqlmigrate-verify: {verify}\n"))
         assert message in str(half_way(runner.apply)), verify
     assert times(conn) == {1: 3}
+
+
+def test_a_verify_that_cannot_be_asked_is_refused_before_any_batch(runner, conn):
+    numbered(conn, 3)
+    runner.write("a", script(more="-- sqlmigrate-verify: SELECT nothing FROM t\n"))
+
+    with pytest.raises(ExecutionError, match='query could not be asked: column "nothing" does not exist') as caught:
+        runner.apply()
+
+    assert not isinstance(caught.value, HalfWayError)
+    assert times(conn) == {0: 3}
+    assert progress(conn) is None
 
 
 def test_a_row_that_somebody_holds_makes_batches_smaller_and_is_tried_again(runner, conn, database, short_pauses):
