@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -91,7 +92,7 @@ def _steer(app: App, migration_id: str, action: str) -> None:
     with app.target() as target:
         steer(target.conninfo, migration_id, None if action == "resume" else action, app.options())
     app.output.result(migration_id=migration_id, action=action)
-    app.output.line(printable(_DONE[action].format(migration_id, migration_id)))
+    app.output.line(printable(_DONE[action].format(migration_id, quote(migration_id))))
 
 
 def _as_json(item: Status) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from psycopg import RawCursor
@@ -54,5 +55,5 @@ def _ended(migration_id: str) -> UsageError:
 
 def _require_run(connection: Connection, migration_id: str, options: Options) -> None:
     if runlock.holder_of(connection, runlock.lock_key(options.schema)) is None:
-        hint = f"`sqlmigrate backfill pause {migration_id}` holds the next run back"
+        hint = f"`sqlmigrate backfill pause {quote(migration_id)}` holds the next run back"
         raise UsageError("nobody is at work in this database, so there is nothing to stop", hint=hint)

@@ -6,6 +6,7 @@ import math
 import re
 import time
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -93,12 +94,12 @@ class Throttle:
         while self.wanted is not None:
             if self.wanted == CANCEL:
                 raise Canceled(
-                    f"the batches were stopped by `sqlmigrate backfill cancel {job.migration_id}`",
+                    f"the batches were stopped by `sqlmigrate backfill cancel {quote(job.migration_id)}`",
                     migration_id=job.migration_id,
                     statement=self.statement.number,
                     place=job.script.place(self.statement),
                 )
-            again = f"`sqlmigrate backfill resume {job.migration_id}` lets it go on"
+            again = f"`sqlmigrate backfill resume {quote(job.migration_id)}` lets it go on"
             self._tell(_Reason(f"somebody wants a pause; {again}"), None)
             time.sleep(_PAUSE)
             self.context.hold()
