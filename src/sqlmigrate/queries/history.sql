@@ -67,7 +67,8 @@ SELECT CASE
 FROM owned
 
 -- name: journal
-SELECT migration_id, migration_hash, operation, number, last_number, state, digest, statement, line, found, error
+SELECT migration_id, migration_hash, operation, number, last_number, state, digest, statement, line, found, error,
+       run_id::pg_catalog.text
 FROM {schema}.journal
 ORDER BY migration_id, operation, number
 
@@ -124,6 +125,7 @@ SELECT main.migration_id,
        ours.checksum,
        ours.sha256,
        ours.rollback_checksum,
+       ours.run_id::pg_catalog.text AS run_id,
        (SELECT pg_catalog.max(version) FROM {schema}.meta) AS version,
        EXISTS (SELECT FROM {schema}.journal) AS half_way,
        EXISTS (SELECT FROM pg_catalog.pg_class AS class
