@@ -100,6 +100,11 @@ class Config:
     small_size: int = 10 << 20
     busy_writes: int = 100
     busy_reads: int = 1_000
+    targets: Path | None = None
+    targets_query: str | None = None
+    targets_command: tuple[str, ...] = ()
+    control_database_url: str | None = None
+    control_database_url_env: str | None = None
     workload: bool = False
     workload_file: tuple[Path, ...] = ()
     workload_hide: tuple[str, ...] = ()
