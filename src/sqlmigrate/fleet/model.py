@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlmigrate.history.model import Run
 
 
 class Verdict(Enum):
@@ -69,3 +73,66 @@ class Limits:
     max_failures: int | None = None
     same_error: int = 3
     attempts: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The state that targets are to be brought to: a task never means "one step more", so it may be done twice.
+
+    For `apply` that is everything that is pending, as an ApplyRequest says it; for `rollback` that nothing is applied
+    any more of what the run `of_run` has applied. `files` is the digest of the migrations that are meant, so that
+    whoever has others does nothing. `accept_loss` is as in `rollback --accept-loss`.
+    """
+
+    operation: str = "apply"
+    to: str | None = None
+    phase: str | None = None
+    allow_out_of_order: bool = False
+    single_transaction: bool = False
+    exact: bool = False
+    of_run: str | None = None
+    recorded: bool = False
+    accept_loss: bool = False
+    files: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be done at one target, by its name: bring it to a state under a run id.
+
+    An order that is not `patient` waits only shortly for others, and leaves the target to a later one.
+    """
+
+    target: str
+    wanted: Wanted
+    run: Run
+    patient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error of one target: its class, its words without any password, and what it has in common with others."""
+
+    kind: str
+    message: str
+    fingerprint: str
+    hint: str | None = None
+    place: str | None = None
+    migration_id: str | None = None
+    sqlstate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an order has come to; `migrations` is what its run has done at the target, as the history there tells.
+
+    `blocker` is who was in the way, `worker` the machine and process that did it.
+    """
+
+    target: str
+    verdict: Verdict
+    migrations: tuple[str, ...] = ()
+    seconds: float = 0.0
+    failure: Failure | None = None
+    blocker: str | None = None
+    worker: str = ""

@@ -174,6 +174,7 @@ class LogFilter:
     since: str | None = None
     until: str | None = None
     most: int | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

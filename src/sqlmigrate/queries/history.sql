@@ -208,6 +208,7 @@ FROM {schema}._yoyo_log AS theirs
 LEFT JOIN {schema}.log AS ours ON ours.id::pg_catalog.text = theirs.id::pg_catalog.text
 WHERE (%(migration_id)s::pg_catalog.text IS NULL OR theirs.migration_id::pg_catalog.text = %(migration_id)s::pg_catalog.text)
   AND (%(operation)s::pg_catalog.text IS NULL OR coalesce(ours.operation, theirs.operation) = %(operation)s::pg_catalog.text)
+  AND (%(run_id)s::pg_catalog.uuid IS NULL OR ours.run_id = %(run_id)s::pg_catalog.uuid)
   AND (%(since)s::timestamp IS NULL OR theirs.created_at_utc >= %(since)s::timestamp)
   AND (%(until)s::timestamp IS NULL OR theirs.created_at_utc < %(until)s::timestamp)
 ORDER BY theirs.created_at_utc DESC, ours.seq DESC NULLS LAST
