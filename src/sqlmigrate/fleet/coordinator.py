@@ -65,6 +65,11 @@ class Coordinator:
         """Whether every target has ended."""
         return not (self.running or self._waiting or self._deferred or self._waves)
 
+    @property
+    def left(self) -> int:
+        """How many targets have not ended yet."""
+        return len(self.states) - self._counts.total()
+
     def count(self, state: State) -> int:
         """Return how many targets have ended in a final state."""
         return self._counts[state]
