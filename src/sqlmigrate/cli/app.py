@@ -42,6 +42,7 @@ COMMANDS = {
     "history": "Show who did what, when and from where.",
     "baseline": "Create a first migration from the schema of the database.",
     "dump": "Write what the migrations make as one SQL file, or check it.",
+    "fleet": "Bring many databases to the same state.",
     "drift": "Compare the database with its applied migrations.",
     "seed": "Validate the seed data and apply it.",
     "config": "Show each setting and where it came from.",

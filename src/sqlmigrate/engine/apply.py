@@ -119,6 +119,7 @@ def states(connection: Connection, migrations: Migrations, options: Options) -> 
     """Read where each migration stands, the history that says so, and what runs now, without a lock."""
     from sqlmigrate.engine.running import with_running  # noqa: PLC0415  no other command asks
 
+    _require_tenant(connection, options)
     seen, found = _standing(connection, migrations, options)
     now = with_running(connection, seen, options)
     if any(item.state is State.HALF_WAY for item in now):

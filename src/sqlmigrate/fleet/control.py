@@ -1,4 +1,4 @@
-"""The control database of a fleet: the list of targets may come from it, and the ledger of runs may go there."""
+"""The control database of a fleet, which may list the targets."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Manner:
 
 @dataclass(slots=True)
 class Driver:
-    """One run: `submit` begins to carry out an order and comes back at once."""
+    """One run: `submit` begins to carry out an order and comes back at once; `entries` are the last of each target."""
 
     coordinator: Coordinator
     run: Run
@@ -86,8 +86,8 @@ class Driver:
     ledger: Writer
     observer: Callable[[Step], None]
     manner: Manner = field(default_factory=Manner)
+    entries: dict[str, Entry] = field(default_factory=dict)
     _told: SimpleQueue[tuple[str, Future[Outcome]] | None] = field(default_factory=SimpleQueue)
-    _deferred: dict[str, Entry] = field(default_factory=dict)
     _interrupts: int = 0
 
     def interrupt(self) -> None:
@@ -105,7 +105,7 @@ class Driver:
             elif not self.coordinator.finished:
                 self._take(None)
         self._leave()
-        self.ledger.end(_now(), self.coordinator.stopped.value if self.coordinator.stopped else None)
+        self.ledger.end(now(), self.coordinator.stopped.value if self.coordinator.stopped else None)
 
     def _begin_wave(self) -> None:
         if self.coordinator.wave is not None:
@@ -126,7 +126,7 @@ class Driver:
 
     def _open(self, name: str) -> None:
         attempt = self.coordinator.attempts[name]
-        self._note(Entry(name, State.RUNNING, _now(), self._wave(), attempt))
+        self._note(Entry(name, State.RUNNING, now(), self._wave(), attempt))
         try:
             future = self.submit(Order(name, self.wanted, self.run, patient=attempt > 1))
         except Exception as error:  # noqa: BLE001  an executor that takes no more is the failure of a target
@@ -157,7 +157,7 @@ class Driver:
             self._stop(Stop.INTERRUPTED)
             return
         for name in self.coordinator.abandon():
-            self._note(Entry(name, State.INTERRUPTED, _now(), self._wave(), self.coordinator.attempts[name]))
+            self._note(Entry(name, State.INTERRUPTED, now(), self._wave(), self.coordinator.attempts[name]))
 
     def _stop(self, why: Stop) -> None:
         self.coordinator.stop(why)
@@ -170,7 +170,7 @@ class Driver:
         if state is State.INTERRUPTED:
             return  # nobody waits for it any more
         entry = Entry(
-            name, state, _now(), self._wave(), self.coordinator.attempts[name], outcome.seconds, outcome.migrations,
+            name, state, now(), self._wave(), self.coordinator.attempts[name], outcome.seconds, outcome.migrations,
             failure, outcome.blocker, outcome.worker,
         )  # fmt: skip
         self._note(entry)
@@ -180,13 +180,12 @@ class Driver:
 
     def _leave(self) -> None:
         """Write down that those are left which were tried, and not tried again."""
-        for name, entry in self._deferred.items():
-            if self.coordinator.states[name] is State.LEFT:
-                self.ledger.add(replace(entry, state=State.LEFT, at=_now()))
+        left = [entry for entry in self.entries.values() if self.coordinator.states[entry.target] is State.LEFT]
+        for entry in left:
+            self._note(replace(entry, state=State.LEFT, at=now()))
 
     def _note(self, entry: Entry) -> None:
-        if entry.state is State.DEFERRED:
-            self._deferred[entry.target] = entry
+        self.entries[entry.target] = entry
         self.ledger.add(entry)
 
     def _wave(self) -> str:
@@ -207,5 +206,6 @@ def _not_carried_out(name: str, error: BaseException) -> Outcome:
     return Outcome(name, Verdict.FAILED, failure=Failure(kind, f"nobody carried it out: {words}", fingerprint=kind))
 
 
-def _now() -> str:
+def now() -> str:
+    """Return this moment in UTC, as the ledger writes it."""
     return utc(datetime.now(UTC))

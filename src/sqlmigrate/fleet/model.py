@@ -121,6 +121,10 @@ class Failure:
     migration_id: str | None = None
     sqlstate: str | None = None
 
+    def __str__(self) -> str:
+        """Return the words behind their place."""
+        return f"{self.place}: {self.message}" if self.place else self.message
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

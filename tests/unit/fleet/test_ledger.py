@@ -19,7 +19,7 @@ FAILED = Entry("two", State.FAILED, "2026-01-01T00:00:02Z", "rest", 2, 1.5, ("a"
 
 def head(run_id="11111111-aaaa", began="2026-01-01T00:00:00Z"):
     waves = (Wave("canary", ("one",)), Wave("rest", ("two", "three", "four")))
-    return Head(run_id, began, "me", "here", Wanted(to="b", files="x"), waves, env="production")
+    return Head(run_id, began, "me", "here", Wanted(to="b", files="x"), waves, ("five",), "production")
 
 
 @pytest.fixture
@@ -64,10 +64,11 @@ def test_lines_that_were_cut_are_passed_over_and_those_behind_them_count(ledger)
 
     assert ledger.find("last").counts()[State.WAITING] == 3
     with ledger.resumed(head().run_id) as writer:
-        writer.write({"kind": "resumed", "at": "2026-01-02T00:00:00Z"})
+        writer.write({"kind": "resumed", "at": "2026-01-02T00:00:00Z", "files": "y"})
         writer.add(FAILED)
 
     assert ledger.find("last").entry("two") == FAILED
+    assert ledger.find("last").head.wanted.files == "y"
     with path.open("ab") as file:
         file.write(b'[]\n{"kind": "target", "target": 7, "state": "no"}\n\xff\n{"kind": "of later releases"}\n')
     assert ledger.find("last").entry("two") == FAILED

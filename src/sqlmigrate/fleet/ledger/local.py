@@ -165,5 +165,6 @@ def _with_line(record: RunRecord | None, entries: dict[str, Entry], values: dict
         case "end":
             return replace(record, ended=values["at"], why=values["why"])
         case "resumed":
-            return replace(record, ended=None, why=None)
+            wanted = replace(record.head.wanted, files=values["files"])
+            return replace(record, head=replace(record.head, wanted=wanted), ended=None, why=None)
     return record

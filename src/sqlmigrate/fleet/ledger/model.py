@@ -19,7 +19,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a run was begun with: by whom, when (UTC), what was wanted, and of which targets in which waves."""
+    """What a run was begun with: by whom, when (UTC), what was wanted, and of which targets in which waves.
+
+    `others` are targets that were there and are in no wave.
+    """
 
     run_id: str
     began: str
@@ -27,6 +30,7 @@ class Head:
     hostname: str
     wanted: Wanted
     waves: tuple[Wave, ...]
+    others: tuple[str, ...] = ()
     env: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -37,8 +41,9 @@ class Head:
     def read(cls, values: Mapping[str, Any]) -> Head:
         """Read plain data; raises TypeError and KeyError where it is none of a run."""
         waves = tuple(Wave(item["name"], tuple(item["targets"])) for item in values["waves"])
-        given = _known(cls, values) | {"wanted": record(Wanted, _known(Wanted, values["wanted"])), "waves": waves}
-        return cls(**given)
+        wanted = record(Wanted, _known(Wanted, values["wanted"]))
+        others = tuple(values.get("others", ()))
+        return cls(**_known(cls, values) | {"wanted": wanted, "waves": waves, "others": others})
 
 
 @dataclass(frozen=True, slots=True)

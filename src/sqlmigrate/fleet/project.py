@@ -1,0 +1,159 @@
+"""A fleet of a project: the one entry for commands, from the settings to a run that has ended."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate import migrations
+from sqlmigrate.fleet import inventory, standing
+from sqlmigrate.fleet.bringing import Workshop, bring, digest_of
+from sqlmigrate.fleet.coordinator import Coordinator
+from sqlmigrate.fleet.driving import Driver, Manner, now
+from sqlmigrate.fleet.ledger import Head, LocalLedger, RunRecord
+from sqlmigrate.fleet.model import Limits
+from sqlmigrate.fleet.places import locate_all
+from sqlmigrate.fleet.tenants import require_no_paths
+from sqlmigrate.history.model import Run
+from sqlmigrate.server import places
+from sqlmigrate.server.account import server_account
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.engine import Options
+    from sqlmigrate.fleet.driving import Step
+    from sqlmigrate.fleet.ledger import LocalWriter
+    from sqlmigrate.fleet.model import Wanted, Wave
+    from sqlmigrate.fleet.places import Place
+    from sqlmigrate.fleet.standing import Standing
+
+_FOLDER = "fleet"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The targets of a project in their order, where each is, and what its orders are carried out with here."""
+
+    places: Mapping[str, Place]
+    workshop: Workshop
+
+    def tags(self) -> dict[str, tuple[str, ...]]:
+        """Return the tags of each target."""
+        return {name: place.target.tags for name, place in self.places.items()}
+
+    def clusters(self) -> dict[str, str]:
+        """Return the cluster of each target."""
+        return {name: place.cluster for name, place in self.places.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a run is to go: `listening` is open while it does, and lets whoever stops it reach the driver."""
+
+    limits: Limits = field(default_factory=Limits)
+    manner: Manner = field(default_factory=Manner)
+    observer: Callable[[Step], None] = lambda _: None
+    listening: Callable[[Driver], AbstractContextManager[None]] | None = None
+
+
+def read(config: Config, options: Options, *, part: tuple[int, int] | None = None) -> Fleet:
+    """Read the targets and the migrations; with `part` (i, n), the i-th of n shares of the targets.
+
+    Raises InventoryError and MigrationsError with everything that is wrong, before any target is opened.
+    """
+    found = migrations.of_project(config)
+    targets = inventory.read(config)
+    if part is not None:
+        targets = targets[part[0] - 1 :: part[1]]
+    located = locate_all(targets, config.history_schema)
+    if any(place.target.schema for place in located.values()):
+        require_no_paths(found)
+    workshop = Workshop(
+        located.__getitem__,
+        found,
+        digest_of(found),
+        options,
+        require_proof=config.require_proof,
+        keep_data=config.protected,
+    )
+    return Fleet(located, workshop)
+
+
+def newcomers(config: Config, record: RunRecord) -> list[str]:
+    """Return the targets that the list names by now, and did not name when a run began."""
+    seen = {name for name, _ in record.targets()}.union(record.head.others)
+    return [target.name for target in inventory.read(config) if target.name not in seen]
+
+
+def ledger_of(config: Config) -> LocalLedger:
+    """Return the ledger of a project; nothing is written for it."""
+    return LocalLedger((config.state_dir or places.state_dir(config.project)) / _FOLDER)
+
+
+def stand(fleet: Fleet, concurrency: int) -> list[Standing]:
+    """Read where all targets stand, `concurrency` at a time."""
+    with ThreadPoolExecutor(concurrency) as pool:
+        return list(pool.map(lambda name: standing.look(name, fleet.workshop), fleet.places))
+
+
+def begin(config: Config, fleet: Fleet, wanted: Wanted, waves: Sequence[Wave], call: Call) -> RunRecord:
+    """Begin a run and carry it out; returns it once all of its targets have ended."""
+    run = Run()
+    meant = replace(wanted, files=fleet.workshop.files)
+    chosen = {name for wave in waves for name in wave.targets}
+    others = tuple(name for name in fleet.places if name not in chosen)
+    head = Head(run.run_id, now(), run.username, run.hostname, meant, tuple(waves), others, config.env)
+    ledger = ledger_of(config)
+    places.ensure_state_dir(ledger.folder.parent, server_account())
+    with ledger.begun(head) as writer:
+        return _carried_out(RunRecord(head), fleet, head.waves, writer, call)
+
+
+def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRecord:
+    """Go on with a run under its own id: with its targets that are not where they were to be brought.
+
+    The migrations are those of now: whoever has mended one that failed goes on with it.
+    """
+    wanted = replace(record.head.wanted, files=fleet.workshop.files)
+    record = replace(record, head=replace(record.head, wanted=wanted))
+    waves = [replace(wave, targets=tuple(filter(fleet.places.__contains__, wave.targets))) for wave in record.left()]
+    with ledger_of(config).resumed(record.head.run_id) as writer:
+        writer.write({"kind": "resumed", "at": now(), "files": wanted.files})
+        return _carried_out(record, fleet, [wave for wave in waves if wave.targets], writer, call)
+
+
+def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer: LocalWriter, call: Call) -> RunRecord:
+    head = record.head
+    coordinator = Coordinator(waves, fleet.clusters(), call.limits)
+    with _threads(min(call.limits.concurrency, len(coordinator.states))) as pool:
+        driver = Driver(
+            coordinator,
+            Run(head.run_id, head.username, head.hostname),
+            head.wanted,
+            lambda order: pool.submit(bring, order, fleet.workshop),
+            writer,
+            call.observer,
+            call.manner,
+        )
+        if call.listening is None:
+            driver.drive()
+        else:
+            with call.listening(driver):
+                driver.drive()
+    why = coordinator.stopped.value if coordinator.stopped else None
+    return RunRecord(head, {**record.entries, **driver.entries}, now(), why)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Keep threads for a block; those that nobody waits for any more hold nothing up."""
+    pool = ThreadPoolExecutor(max(count, 1), thread_name_prefix="fleet")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
