@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -160,6 +161,31 @@ def test_a_list_may_be_shared_out_and_who_is_new_is_named(project, fleet, sqlmig
 
     assert outcome.document["counts"] == {"done": 8, "unchanged": 4}
     assert outcome.document["new_targets"] == ["late"]
+
+
+def test_a_ledger_that_was_lost_is_made_anew_from_the_histories(project, fleet, sqlmigrate, ledger):
+    project.tables("2_b", "3_c")
+    first = sqlmigrate("fleet", "apply", "--to", "2_b", "--wave", "8", "--json").document["run_id"]
+    second = sqlmigrate("fleet", "apply", "--wave", "2", "--json").document["run_id"]
+    back = sqlmigrate("fleet", "rollback", second, "--yes", "--json").document["run_id"]
+    shutil.rmtree(ledger)
+    assert sqlmigrate("fleet", "runs").stdout == "there is no run yet\n"
+    assert sqlmigrate("fleet", "rollback", first, "--yes").status == 2
+
+    runs = sqlmigrate("fleet", "runs", "--rebuild", "--json").document["runs"]
+
+    assert [(run["run_id"], run["operation"], run["wanted"]["to"], run["counts"]) for run in runs] == [
+        (back, "rollback", None, {"done": 2, "waiting": 10}),
+        (second, "apply", "3_c", {"done": 2, "waiting": 10}),
+        (first, "apply", "2_b", {"done": 8, "waiting": 4}),
+    ]
+    assert "0 runs added" in sqlmigrate("fleet", "runs", "--rebuild").stderr
+    assert sqlmigrate("fleet", "resume", back, "--yes", "--json").document["counts"] == {"done": 2, "unchanged": 10}
+    assert with_table(fleet, "2_b") == TENANTS[:8]
+    assert sqlmigrate("fleet", "resume", first, "--json").document["counts"] == {"done": 12}
+    assert (with_table(fleet, "2_b"), with_table(fleet, "3_c")) == (TENANTS, [])
+    assert sqlmigrate("fleet", "rollback", first, "--yes", "--json").document["counts"] == {"done": 12}
+    assert with_table(fleet, "1_a") == []
 
 
 def test_a_protected_environment_wants_its_name(project, fleet, sqlmigrate):

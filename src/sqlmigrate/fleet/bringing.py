@@ -87,7 +87,8 @@ def digest_of(migrations: Migrations) -> str:
 def request_of(wanted: Wanted, migrations: Migrations) -> Request:
     """Return what the engine is asked for."""
     if wanted.operation == "rollback":
-        return RollbackRequest(migrations=migrations, of_run=wanted.of_run, recorded=wanted.recorded)
+        of_run = wanted.of_run or ""  # no run has this id: without it, the last migration would go
+        return RollbackRequest(migrations=migrations, of_run=of_run, recorded=wanted.recorded)
     return ApplyRequest(
         migrations=migrations,
         to=wanted.to,

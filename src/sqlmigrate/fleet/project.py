@@ -101,6 +101,26 @@ def stand(fleet: Fleet, concurrency: int) -> list[Standing]:
         return list(pool.map(lambda name: standing.look(name, fleet.workshop), fleet.places))
 
 
+def rebuild(config: Config, fleet: Fleet, concurrency: int) -> tuple[list[RunRecord], dict[str, str]]:
+    """Write the runs into the ledger that the histories of the targets know and it does not.
+
+    Returns those, and why the history of some targets could not be read, by their names.
+    """
+    from sqlmigrate.fleet.ledger.rebuilding import read_log, rebuilt  # noqa: PLC0415  for a ledger that was lost
+
+    with ThreadPoolExecutor(concurrency) as pool:
+        logs = list(pool.map(lambda place: read_log(place, fleet.workshop.options), fleet.places.values()))
+    ledger = ledger_of(config)
+    known = {record.head.run_id for record in ledger.runs()}
+    new = [item for item in rebuilt(logs, fleet.workshop.migrations) if item.head.run_id not in known]
+    _ensure_folder(ledger)
+    for record in new:
+        with ledger.begun(record.head) as writer:
+            for entry in record.entries.values():
+                writer.add(entry)
+    return new, {log.target: log.unread for log in logs if log.unread}
+
+
 def begin(config: Config, fleet: Fleet, wanted: Wanted, waves: Sequence[Wave], call: Call) -> RunRecord:
     """Begin a run and carry it out; returns it once all of its targets have ended."""
     run = Run()
@@ -109,7 +129,7 @@ def begin(config: Config, fleet: Fleet, wanted: Wanted, waves: Sequence[Wave], c
     others = tuple(name for name in fleet.places if name not in chosen)
     head = Head(run.run_id, now(), run.username, run.hostname, meant, tuple(waves), others, config.env)
     ledger = ledger_of(config)
-    places.ensure_state_dir(ledger.folder.parent, server_account())
+    _ensure_folder(ledger)
     with ledger.begun(head) as writer:
         return _carried_out(RunRecord(head), fleet, head.waves, writer, call)
 
@@ -125,6 +145,11 @@ def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRe
     with ledger_of(config).resumed(record.head.run_id) as writer:
         writer.write({"kind": "resumed", "at": now(), "files": wanted.files})
         return _carried_out(record, fleet, [wave for wave in waves if wave.targets], writer, call)
+
+
+def _ensure_folder(ledger: LocalLedger) -> None:
+    """Make the folder above the ledger, as the private server would."""
+    places.ensure_state_dir(ledger.folder.parent, server_account())
 
 
 def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer: LocalWriter, call: Call) -> RunRecord:
