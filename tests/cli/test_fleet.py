@@ -89,6 +89,11 @@ def test_from_a_list_to_a_canary_a_failure_budget_a_mended_change_and_its_undo(p
     assert sqlmigrate("fleet", "rollback", "last", "--yes").status == 2
     report = sqlmigrate("fleet", "report", first.document["run_id"][:8], "--all").stdout
     assert report.count("applied 1_a") == 12
+    report = ("fleet", "report", run["run_id"], "--format")
+    assert sqlmigrate(*report, "json").document["run_id"] == run["run_id"]
+    starts = {"html": "<!doctype html>\n<html", "markdown": "## sqlmigrate fleet: 12 of 12", "junit": "<?xml "}
+    for form, start in starts.items():
+        assert sqlmigrate(*report, form).stdout.startswith(start)
 
 
 def test_what_is_odd_is_explained_in_few_lines(project, fleet, sqlmigrate, database):

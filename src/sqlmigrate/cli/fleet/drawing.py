@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,7 @@ from sqlmigrate.cli.fleet.call import counted
 from sqlmigrate.cli.foreign_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from sqlmigrate.cli.output import Output
     from sqlmigrate.fleet.driving import Step
@@ -65,10 +65,11 @@ class Drawing:
 
 def said_of(entry: Entry, operation: str) -> list[str]:
     """Say in a line or two what has become of a target."""
-    words = {"done": "rolled back" if operation == "rollback" else "applied", "unchanged": "nothing to do"}
+    from sqlmigrate.fleet.report import sums  # noqa: PLC0415  a run has loaded it
+
     done = f" {', '.join(entry.migrations)}" if entry.state.value == "done" else ""
     color = {"done": "green", "failed": "red", "deferred": "yellow"}.get(entry.state.value)
-    word = click.style(words.get(entry.state.value, entry.state.value), fg=color)
+    word = click.style(sums.word(entry.state, operation), fg=color)
     lines = [f"  {printable(entry.target)}: {word}{printable(done)} ({entry.seconds:.1f} s)"]
     if entry.failure is not None:
         lines.append(printable(f"    {entry.failure}"))
@@ -79,69 +80,25 @@ def said_of(entry: Entry, operation: str) -> list[str]:
 
 def summary(output: Output, record: RunRecord, newcomers: list[str]) -> None:
     """Print what has become of a run: the targets by their states, the errors by their kinds, and who is new."""
+    from sqlmigrate.fleet.report import sums  # noqa: PLC0415  a run has loaded it
+
     counts = record.counts()
     words = ", ".join(f"{count:,} {state.value}" for state, count in counts.items())
     output.line(f"run {record.head.run_id}: {words or 'no targets'}")
     if record.why:
         output.line(f"it stopped before its end: {record.why}")
-    for failed in failures(record):
-        count = counted(failed["count"], "target")
-        place = f"{failed['place']}: " if failed["place"] else ""
-        output.line(printable(f"{place}{failed['message']} ({count}: {_named(failed['targets'])})"))
-        if failed["hint"]:
-            output.line(printable(f"  what to do: {failed['hint']}"))
-    if left := [entry.target for entry in record.all_entries() if entry.state.value in {"left", "interrupted"}]:
+    entries = list(record.all_entries())
+    for group in sums.failures(entries):
+        count = counted(len(group.targets), "target")
+        output.line(printable(f"{group.failure} ({count}: {_named(group.targets)})"))
+        if group.failure.hint:
+            output.line(printable(f"  what to do: {group.failure.hint}"))
+    if left := [entry.target for entry in entries if entry.state.value in {"left", "interrupted"}]:
         output.line(printable(f"not done: {_named(left)}; `sqlmigrate fleet resume {record.head.run_id[:8]}` goes on"))
     if newcomers:
         output.line(printable(f"new since the run began, and not in it: {_named(newcomers)}"))
 
 
-def failures(record: RunRecord) -> list[dict[str, Any]]:
-    """Return the errors of a run by their kinds, those of the most targets first."""
-    found: dict[str, dict[str, Any]] = {}
-    for entry in record.all_entries():
-        if entry.failure is None or entry.state.value != "failed":
-            continue
-        first: dict[str, Any] = {
-            "fingerprint": entry.failure.fingerprint,
-            "message": entry.failure.message,
-            "hint": entry.failure.hint,
-            "place": entry.failure.place,
-            "migration_id": entry.failure.migration_id,
-            "sqlstate": entry.failure.sqlstate,
-            "count": 0,
-            "targets": [],
-        }
-        group = found.setdefault(entry.failure.fingerprint, first)
-        group["count"] += 1
-        group["targets"].append(entry.target)
-    return sorted(found.values(), key=lambda group: -group["count"])
-
-
-def as_json(record: RunRecord, newcomers: list[str] | None = None) -> dict[str, Any]:
-    """Return a run as plain data: its head, its counts, its errors, and where each target stands."""
-    head = record.head.as_json()
-    head.pop("kind")
-    waves = [{"name": wave["name"], "targets": len(wave["targets"])} for wave in head.pop("waves")]
-    return {
-        **head,
-        "ended": record.ended,
-        "stopped": record.why,
-        "waves": waves,
-        "counts": {state.value: count for state, count in record.counts().items()},
-        "failures": failures(record),
-        "targets": list(_targets(record)),
-        "new_targets": newcomers or [],
-    }
-
-
-def _targets(record: RunRecord) -> Iterator[dict[str, Any]]:
-    for entry in record.all_entries():
-        values = entry.as_json()
-        values.pop("kind")
-        yield {"migrations": [], "failure": None, "blocker": None, **values}
-
-
-def _named(names: list[str]) -> str:
+def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.cli.fleet.call import confirm, limits_of, manner_of, signals
-from sqlmigrate.cli.fleet.drawing import Drawing, as_json, summary
+from sqlmigrate.cli.fleet.drawing import Drawing, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +67,7 @@ def carry_out(
 ) -> None:
     """Ask, run, print what has become of it, and end the command with the exit status of that."""
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.fleet.report.sums import as_json  # noqa: PLC0415  same
 
     ear = Ear(app.output)
     drawing = Drawing(app.output, asked.operation)
