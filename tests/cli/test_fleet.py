@@ -74,6 +74,7 @@ def test_from_a_list_to_a_canary_a_failure_budget_a_mended_change_and_its_undo(p
     resumed = sqlmigrate("fleet", "resume", run["run_id"], "--json")
     assert (resumed.status, resumed.document["run_id"]) == (0, run["run_id"])
     assert (resumed.document["counts"], resumed.document["failures"]) == ({"done": 12}, [])
+    assert [entry["attempt"] for entry in resumed.document["targets"]] == [2, 2, 2, *[1] * 9]
     assert "it goes on with those of now" in resumed.stderr
     assert with_table(fleet, "b") == TENANTS
     runs = sqlmigrate("fleet", "runs", "--json").document["runs"]
@@ -94,6 +95,23 @@ def test_from_a_list_to_a_canary_a_failure_budget_a_mended_change_and_its_undo(p
     starts = {"html": "<!doctype html>\n<html", "markdown": "## sqlmigrate fleet: 12 of 12", "junit": "<?xml "}
     for form, start in starts.items():
         assert sqlmigrate(*report, form).stdout.startswith(start)
+
+
+def test_there_is_one_plan_for_all_targets_in_one_place(project, fleet, sqlmigrate):
+    project.migration("2_b", 'DROP TABLE "1_a";\n', rollback='CREATE TABLE "1_a" ();\n')
+    assert sqlmigrate("fleet", "apply", "--to", "1_a", "--wave", "9").status == 0
+    fleet.execute('INSERT INTO t00."1_a" DEFAULT VALUES')
+
+    plans = sqlmigrate("fleet", "plan", "--json").document["plans"]
+    shown = sqlmigrate("fleet", "plan", "--to", "1_a").lines
+
+    assert [(plan["count"], plan["migrations"], len(plan["losses"])) for plan in plans] == [
+        (9, ["2_b"], 1), (3, ["1_a", "2_b"], 0),
+    ]  # fmt: skip
+    assert shown == [
+        "9 targets at 1_a: t00, t01, t02, t03, t04 and 4 more", "  nothing to do", "3 targets: t09, t10, t11", "  1_a",
+    ]  # fmt: skip
+    assert with_table(fleet, "1_a") == TENANTS[:9]
 
 
 def test_what_is_odd_is_explained_in_few_lines(project, fleet, sqlmigrate, database):

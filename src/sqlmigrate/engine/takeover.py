@@ -30,7 +30,8 @@ def require_new(connection: Connection, options: Options, plan: Plan) -> tuple[s
             f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
             hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {place.schema}",
         )
-    return (*_our_others(connection, options.schema), *of_other_tools(connection))
+    ours = () if options.tenant else _our_others(connection, options.schema)  # each tenant has one
+    return (*ours, *of_other_tools(connection))
 
 
 def _our_others(connection: Connection, schema: str) -> Iterator[str]:

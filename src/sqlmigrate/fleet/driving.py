@@ -19,7 +19,7 @@ from sqlmigrate.fleet.ledger.model import Entry
 from sqlmigrate.fleet.model import Failure, Order, Outcome, State, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
     from sqlmigrate.fleet.coordinator import Coordinator
@@ -77,7 +77,10 @@ class Manner:
 
 @dataclass(slots=True)
 class Driver:
-    """One run: `submit` begins to carry out an order and comes back at once; `entries` are the last of each target."""
+    """One run: `submit` begins to carry out an order and comes back at once.
+
+    `entries` are the last of each target, `before` the attempts that an earlier part of the run has made.
+    """
 
     coordinator: Coordinator
     run: Run
@@ -86,6 +89,7 @@ class Driver:
     ledger: Writer
     observer: Callable[[Step], None]
     manner: Manner = field(default_factory=Manner)
+    before: Mapping[str, int] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     _told: SimpleQueue[tuple[str, Future[Outcome]] | None] = field(default_factory=SimpleQueue)
     _interrupts: int = 0
@@ -125,10 +129,10 @@ class Driver:
         self._begin_wave()
 
     def _open(self, name: str) -> None:
-        attempt = self.coordinator.attempts[name]
-        self._note(Entry(name, State.RUNNING, now(), self._wave(), attempt))
+        self._note(Entry(name, State.RUNNING, now(), self._wave(), self._attempt(name)))
+        patient = self.coordinator.attempts[name] > 1
         try:
-            future = self.submit(Order(name, self.wanted, self.run, patient=attempt > 1))
+            future = self.submit(Order(name, self.wanted, self.run, patient=patient))
         except Exception as error:  # noqa: BLE001  an executor that takes no more is the failure of a target
             self._end(name, _not_carried_out(name, error))
             return
@@ -157,7 +161,7 @@ class Driver:
             self._stop(Stop.INTERRUPTED)
             return
         for name in self.coordinator.abandon():
-            self._note(Entry(name, State.INTERRUPTED, now(), self._wave(), self.coordinator.attempts[name]))
+            self._note(Entry(name, State.INTERRUPTED, now(), self._wave(), self._attempt(name)))
 
     def _stop(self, why: Stop) -> None:
         self.coordinator.stop(why)
@@ -170,7 +174,7 @@ class Driver:
         if state is State.INTERRUPTED:
             return  # nobody waits for it any more
         entry = Entry(
-            name, state, now(), self._wave(), self.coordinator.attempts[name], outcome.seconds, outcome.migrations,
+            name, state, now(), self._wave(), self._attempt(name), outcome.seconds, outcome.migrations,
             failure, outcome.blocker, outcome.worker,
         )  # fmt: skip
         self._note(entry)
@@ -187,6 +191,9 @@ class Driver:
     def _note(self, entry: Entry) -> None:
         self.entries[entry.target] = entry
         self.ledger.add(entry)
+
+    def _attempt(self, name: str) -> int:
+        return self.before.get(name, 0) + self.coordinator.attempts[name]
 
     def _wave(self) -> str:
         return self.coordinator.wave.name if self.coordinator.wave else ""

@@ -164,6 +164,7 @@ def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer:
             writer,
             call.observer,
             call.manner,
+            before={name: entry.attempt for name, entry in record.entries.items()},
         )
         if call.listening is None:
             driver.drive()

@@ -116,7 +116,7 @@ def test_markdown_is_text_whatever_is_in_it():
 
     assert "<script>" not in text
     assert "](javascript" not in text
-    assert "- **2 failed**: <code>sql/2&#95;b.sql:2:1</code>: division by zero" in text.replace("_b", "&#95;b")
+    assert re.search(r"- \*\*2 failed\*\*: <code>sql/2\S+b.sql:2:1</code>: division by zero", text)
     assert re.search(r"Not done: <code>.*</code>, <code>left</code>", text)
     assert "| failed | 3 |" in text
 

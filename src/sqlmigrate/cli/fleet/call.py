@@ -17,7 +17,7 @@ from sqlmigrate.cli.output import is_terminal
 from sqlmigrate.errors import ConfirmationRequired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from sqlmigrate.cli.call import App
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _WORD = "continue"
+_NAMED = 5
 
 
 def opened(app: App, part: tuple[int, int] | None = None) -> Fleet:
@@ -62,6 +63,12 @@ def confirm(app: App, question: str, *, always: bool) -> None:
 def counted(number: int, word: str) -> str:
     """Return a number with its word."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def named(names: Sequence[str]) -> str:
+    """Name the first few targets, and say how many there are besides."""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def part_of(part: int | None, of: int | None) -> tuple[int, int] | None:

@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.fleet.call import counted
+from sqlmigrate.cli.fleet.call import counted, named
 from sqlmigrate.cli.foreign_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlmigrate.cli.output import Output
     from sqlmigrate.fleet.driving import Step
     from sqlmigrate.fleet.ledger import Entry, RunRecord
 
 _FEW = 20  # targets of a wave of which each has a line
 _TOLD = 3  # failures of one kind, and deferrals, that have a line while the run goes on
-_NAMED = 5  # targets that are named of a group
 _SHARES = 10  # lines of a large wave
 
 
@@ -90,15 +87,10 @@ def summary(output: Output, record: RunRecord, newcomers: list[str]) -> None:
     entries = list(record.all_entries())
     for group in sums.failures(entries):
         count = counted(len(group.targets), "target")
-        output.line(printable(f"{group.failure} ({count}: {_named(group.targets)})"))
+        output.line(printable(f"{group.failure} ({count}: {named(group.targets)})"))
         if group.failure.hint:
             output.line(printable(f"  what to do: {group.failure.hint}"))
     if left := [entry.target for entry in entries if entry.state.value in {"left", "interrupted"}]:
-        output.line(printable(f"not done: {_named(left)}; `sqlmigrate fleet resume {record.head.run_id[:8]}` goes on"))
+        output.line(printable(f"not done: {named(left)}; `sqlmigrate fleet resume {record.head.run_id[:8]}` goes on"))
     if newcomers:
-        output.line(printable(f"new since the run began, and not in it: {_named(newcomers)}"))
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
+        output.line(printable(f"new since the run began, and not in it: {named(newcomers)}"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.fleet.call import counted, opened
+from sqlmigrate.cli.fleet.call import counted, named, opened
 from sqlmigrate.cli.fleet.running import Asked, carry_out
 from sqlmigrate.cli.options import fleet_running
 
@@ -31,7 +31,7 @@ def command(context: click.Context, /, app: App, *, run: str, **pace: Any) -> No
     left = [name for wave in record.left() for name in wave.targets]
     gone = [name for name in left if name not in fleet.places]
     if gone:
-        app.output.warning(f"{', '.join(gone[:5])} {'is' if len(gone) == 1 else 'are'} no target any more")
+        app.output.warning(f"{named(gone)} {'is' if len(gone) == 1 else 'are'} no target any more")
     if record.head.wanted.files != fleet.workshop.files:
         app.output.warning("the migrations are not those that this run was begun with; it goes on with those of now")
     operation = record.head.wanted.operation

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.fleet.call import counted, opened
+from sqlmigrate.cli.fleet.call import counted, named, opened
 from sqlmigrate.cli.fleet.running import Asked, carry_out
 from sqlmigrate.cli.options import fleet_running
 
@@ -49,5 +49,5 @@ def _names(app: App, fleet: Fleet, record: RunRecord) -> tuple[str, ...]:
     names = [entry.target for entry in record.all_entries() if entry.attempt]
     gone = [name for name in names if name not in fleet.places]
     if gone:
-        app.output.warning(f"{', '.join(gone[:5])} {'is' if len(gone) == 1 else 'are'} no target any more")
+        app.output.warning(f"{named(gone)} {'is' if len(gone) == 1 else 'are'} no target any more")
     return tuple(name for name in reversed(names) if name in fleet.places)

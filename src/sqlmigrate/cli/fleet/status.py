@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.fleet.call import counted, opened
+from sqlmigrate.cli.fleet.call import counted, named, opened
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import fleet_reading
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.fleet.standing import Group
 
-_NAMED, _GROUPS = 5, 30  # targets that are named of a group, and groups on a screen
+_FEW, _GROUPS = 5, 30  # targets of a group that are named, and groups on a screen
 _COLORS = {"current": "green", "pending": "yellow", "ahead": "cyan", "odd": "red", "unreachable": "red"}
 
 
@@ -47,9 +47,8 @@ def _lines(group: Group) -> list[str]:
     pending = f", {len(first.pending)} pending" if first.pending else ""
     where = "" if first.kind.value == "unreachable" else f" {printable(at)}{pending}"
     lines = [f"{count:>7,}{where} ({state})"]
-    if first.why or count <= _NAMED:
-        more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
-        lines.append(printable(f"        {', '.join(group.targets[:_NAMED])}{more}"))
+    if first.why or count <= _FEW:
+        lines.append(printable(f"        {named(group.targets)}"))
     return [*lines, *(printable(f"        {reason}") for reason in first.why)]
 
 
