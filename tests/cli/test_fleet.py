@@ -114,6 +114,34 @@ def test_there_is_one_plan_for_all_targets_in_one_place(project, fleet, sqlmigra
     assert with_table(fleet, "1_a") == TENANTS[:9]
 
 
+def test_targets_with_another_schema_are_shown_with_how_it_differs(project, fleet, sqlmigrate):
+    project.migration(
+        "2_b",
+        "CREATE TABLE b (id int PRIMARY KEY, n int REFERENCES b); CREATE VIEW v AS SELECT b.id FROM b;\n"
+        "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM b; END;\n",
+        rollback="DROP FUNCTION f; DROP VIEW v; DROP TABLE b;\n",
+    )
+    assert sqlmigrate("fleet", "apply").status == 0
+    same = sqlmigrate("fleet", "drift")
+    assert same.status == 0
+    assert same.stdout == "12 targets with the same schema: t00, t01, t02, t03, t04 and 7 more\n"
+
+    fleet.execute("CREATE INDEX extra ON t03.b (n); DROP VIEW t04.v; CREATE INDEX extra ON t05.b (n)")
+    other = sqlmigrate("fleet", "drift", "--json")
+
+    assert other.status == 3
+    groups = other.document["groups"]
+    assert [(group["count"], group["targets"]) for group in groups[1:]] == [(2, ["t03", "t05"]), (1, ["t04"])]
+    assert len({group["fingerprint"] for group in groups}) == 3
+    lines = sqlmigrate("fleet", "drift").lines
+    assert lines[1:3] == [
+        "2 targets with another one: t03, t05",
+        "  + index extra: CREATE INDEX extra ON b USING btree (n)",
+    ]
+    assert lines[3] == "1 target with another one: t04"
+    assert all("t0" not in line for line in lines if line.startswith("  "))
+
+
 def test_what_is_odd_is_explained_in_few_lines(project, fleet, sqlmigrate, database):
     project.tables("2_b")
     assert sqlmigrate("fleet", "apply", "--to", "1_a", "--wave", "10").status == 0

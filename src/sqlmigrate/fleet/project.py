@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.config import Config
     from sqlmigrate.engine import Options
+    from sqlmigrate.fleet.catalogs import Likeness
     from sqlmigrate.fleet.driving import Step
     from sqlmigrate.fleet.ledger import LocalWriter
     from sqlmigrate.fleet.model import Wanted, Wave
@@ -99,6 +100,16 @@ def stand(fleet: Fleet, concurrency: int) -> list[Standing]:
     """Read where all targets stand, `concurrency` at a time."""
     with ThreadPoolExecutor(concurrency) as pool:
         return list(pool.map(lambda name: standing.look(name, fleet.workshop), fleet.places))
+
+
+def compare(config: Config, fleet: Fleet, concurrency: int) -> list[Likeness]:
+    """Read the schemas of all targets, `concurrency` at a time, and put those together that have the same."""
+    from sqlmigrate.fleet import catalogs  # noqa: PLC0415  few ask for it
+
+    databases = catalogs.in_one_database(fleet.places.values())
+    with ThreadPoolExecutor(concurrency) as pool:
+        found = pool.map(lambda places: catalogs.read_catalogs(places, config.drift_ignore), databases)
+        return catalogs.likenesses(item for items in found for item in items)
 
 
 def rebuild(config: Config, fleet: Fleet, concurrency: int) -> tuple[list[RunRecord], dict[str, str]]:
