@@ -239,6 +239,22 @@ def test_a_ledger_that_was_lost_is_made_anew_from_the_histories(project, fleet, 
     assert with_table(fleet, "1_a") == []
 
 
+def test_runs_may_be_kept_in_a_control_database(project, fleet, sqlmigrate, database_factory, ledger):
+    control = database_factory()
+    project.config(f'targets = "tenants.csv"\ncontrol_database_url = "{control.url}"\n')
+
+    run = sqlmigrate("fleet", "apply", "--wave", "5", "--json").document
+    shutil.rmtree(ledger)
+
+    assert [found["run_id"] for found in sqlmigrate("fleet", "runs", "--json").document["runs"]] == [run["run_id"]]
+    assert sqlmigrate("fleet", "report", "last", "--json").document["counts"] == {"done": 5}
+    assert sqlmigrate("fleet", "rollback", "last", "--yes").status == 0
+    with control.connect() as session:
+        rows = session.execute("SELECT operation, count(*) FROM sqlmigrate_fleet.run JOIN sqlmigrate_fleet.target"
+                               " USING (run_id) GROUP BY 1 ORDER BY 1").fetchall()  # fmt: skip
+    assert rows == [("apply", 5), ("rollback", 5)]
+
+
 def test_a_protected_environment_wants_its_name(project, fleet, sqlmigrate):
     project.config('targets = "tenants.csv"\n[env.production]\nprotected = true\n')
 

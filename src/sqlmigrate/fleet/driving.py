@@ -50,7 +50,14 @@ class Stopping:
     running: int
 
 
-Step = WaveBegun | TargetEnded | Stopping
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """The ledger does not have all of a run, and why; the histories of the targets have."""
+
+    why: str
+
+
+Step = WaveBegun | TargetEnded | Stopping | NotKept
 
 
 class Writer(Protocol):

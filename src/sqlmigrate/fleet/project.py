@@ -11,7 +11,7 @@ from sqlmigrate import migrations
 from sqlmigrate.fleet import inventory, standing
 from sqlmigrate.fleet.bringing import Workshop, bring, digest_of
 from sqlmigrate.fleet.coordinator import Coordinator
-from sqlmigrate.fleet.driving import Driver, Manner, now
+from sqlmigrate.fleet.driving import Driver, Manner, NotKept, now
 from sqlmigrate.fleet.ledger import Head, LocalLedger, RunRecord
 from sqlmigrate.fleet.model import Limits
 from sqlmigrate.fleet.places import locate_all
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlmigrate.engine import Options
     from sqlmigrate.fleet.catalogs import Likeness
     from sqlmigrate.fleet.driving import Step
-    from sqlmigrate.fleet.ledger import LocalWriter
+    from sqlmigrate.fleet.ledger import Ledger, Writer
     from sqlmigrate.fleet.model import Wanted, Wave
     from sqlmigrate.fleet.places import Place
     from sqlmigrate.fleet.standing import Standing
@@ -91,9 +91,14 @@ def newcomers(config: Config, record: RunRecord) -> list[str]:
     return [target.name for target in inventory.read(config) if target.name not in seen]
 
 
-def ledger_of(config: Config) -> LocalLedger:
-    """Return the ledger of a project; nothing is written for it."""
-    return LocalLedger((config.state_dir or places.state_dir(config.project)) / _FOLDER)
+def ledger_of(config: Config) -> Ledger:
+    """Return the ledger of a project: that of the control database, if there is one; nothing is written for it."""
+    from sqlmigrate.fleet.control import conninfo_of  # noqa: PLC0415  most projects have none
+    from sqlmigrate.fleet.ledger.control import ControlLedger  # noqa: PLC0415  same
+
+    local = LocalLedger((config.state_dir or places.state_dir(config.project)) / _FOLDER)
+    conninfo = conninfo_of(config)
+    return local if conninfo is None else ControlLedger(conninfo, local, config.history_owners)
 
 
 def stand(fleet: Fleet, concurrency: int) -> list[Standing]:
@@ -153,17 +158,19 @@ def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRe
     wanted = replace(record.head.wanted, files=fleet.workshop.files)
     record = replace(record, head=replace(record.head, wanted=wanted))
     waves = [replace(wave, targets=tuple(filter(fleet.places.__contains__, wave.targets))) for wave in record.left()]
-    with ledger_of(config).resumed(record.head.run_id) as writer:
-        writer.write({"kind": "resumed", "at": now(), "files": wanted.files})
+    ledger = ledger_of(config)
+    _ensure_folder(ledger)
+    with ledger.resumed(record, now()) as writer:
         return _carried_out(record, fleet, [wave for wave in waves if wave.targets], writer, call)
 
 
-def _ensure_folder(ledger: LocalLedger) -> None:
-    """Make the folder above the ledger, as the private server would."""
-    places.ensure_state_dir(ledger.folder.parent, server_account())
+def _ensure_folder(ledger: Ledger) -> None:
+    """Make the folder above the ledger's files, as the private server would."""
+    local = ledger if isinstance(ledger, LocalLedger) else ledger.local
+    places.ensure_state_dir(local.folder.parent, server_account())
 
 
-def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer: LocalWriter, call: Call) -> RunRecord:
+def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer: Writer, call: Call) -> RunRecord:
     head = record.head
     coordinator = Coordinator(waves, fleet.clusters(), call.limits)
     with _threads(min(call.limits.concurrency, len(coordinator.states))) as pool:
@@ -182,6 +189,8 @@ def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer:
         else:
             with call.listening(driver):
                 driver.drive()
+    if writer.broken:
+        call.observer(NotKept(writer.broken))
     why = coordinator.stopped.value if coordinator.stopped else None
     return RunRecord(head, {**record.entries, **driver.entries}, now(), why)
 

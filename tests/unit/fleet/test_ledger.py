@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sqlmigrate.errors import Error, UsageError
-from sqlmigrate.fleet.ledger import Entry, Head, LocalLedger
+from sqlmigrate.fleet.ledger import Entry, Head, LocalLedger, RunRecord
 from sqlmigrate.fleet.model import Failure, State, Wanted, Wave
 
 FAILURE = Failure("ExecutionError", "no", "abc", hint="do", place="sql/a.sql:1", migration_id="a", sqlstate="42P01")
@@ -63,8 +64,9 @@ def test_lines_that_were_cut_are_passed_over_and_those_behind_them_count(ledger)
         file.write(b'{"kind": "target", "target": "two", "sta')
 
     assert ledger.find("last").counts()[State.WAITING] == 3
-    with ledger.resumed(head().run_id) as writer:
-        writer.write({"kind": "resumed", "at": "2026-01-02T00:00:00Z", "files": "y"})
+    record = ledger.find("last")
+    newer = replace(record.head, wanted=replace(record.head.wanted, files="y"))
+    with ledger.resumed(replace(record, head=newer), "2026-01-02T00:00:00Z") as writer:
         writer.add(FAILED)
 
     assert ledger.find("last").entry("two") == FAILED
@@ -91,7 +93,7 @@ def test_one_process_at_a_time_writes_a_run(ledger):
     with (
         ledger.begun(head()),
         pytest.raises(Error, match="run 11111111-aaaa is under way in another process"),
-        ledger.resumed(head().run_id),
+        ledger.resumed(RunRecord(head()), "2026-01-02T00:00:00Z"),
     ):
         pass
 
@@ -109,6 +111,7 @@ def test_runs_are_found_newest_first_and_by_the_beginning_of_their_id(ledger):
         ("111", "there is no run 111"),
         ("2222", "there is no run 2222"),
         ("other", "there is no run other"),
+        ("", "there is no run "),
     ):
         with pytest.raises(UsageError, match=message):
             ledger.find(name)
@@ -137,3 +140,12 @@ def test_a_disk_that_takes_no_more_stops_no_run(ledger):
         assert writer.broken == "No space left on device"
         writer.add(FAILED)
         writer.descriptor = mine
+
+
+def test_a_run_that_was_begun_elsewhere_goes_on_in_a_file_of_its_own(ledger):
+    record = RunRecord(head(), {"one": DONE})
+
+    with ledger.resumed(record, "2026-01-02T00:00:00Z") as writer:
+        writer.add(FAILED)
+
+    assert ledger.find("last").counts() == {State.DONE: 1, State.FAILED: 1, State.WAITING: 2}

@@ -4,7 +4,17 @@ It serves reports, and a run that goes on. It is not the truth: that is the hist
 ledger can be made anew.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sqlmigrate.fleet.ledger.local import LocalLedger, LocalWriter
 from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord
+
+if TYPE_CHECKING:
+    from sqlmigrate.fleet.ledger.control import ControlLedger, ControlWriter
+
+    Ledger = LocalLedger | ControlLedger
+    Writer = LocalWriter | ControlWriter
 
 __all__ = ["Entry", "Head", "LocalLedger", "LocalWriter", "RunRecord"]

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.errors import Error, UsageError
+from sqlmigrate.errors import Error
 from sqlmigrate.files.reading import read_bytes
-from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord
+from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 _FOLDER, _FILE = 0o700, 0o600
 _MOST = 4 << 30  # bytes of a file
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-_LEAST = 4
-"""So many characters of a run id are enough, where no other run begins with them."""
-LAST = "last"
-"""Stands for the newest run."""
 
 
 @dataclass(slots=True)
@@ -76,9 +72,14 @@ class LocalLedger:
             yield writer
 
     @contextmanager
-    def resumed(self, run_id: str) -> Iterator[LocalWriter]:
-        """Hold the file of a run that goes on; raises Error where somebody else does."""
-        with self._held(run_id) as writer:
+    def resumed(self, record: RunRecord, at: str) -> Iterator[LocalWriter]:
+        """Hold the file of a run that goes on, which may have been begun elsewhere; raises Error where it is held."""
+        with self._held(record.head.run_id) as writer:
+            if not writer.path.stat().st_size:
+                writer.write(record.head.as_json())
+                for entry in record.entries.values():
+                    writer.add(entry)
+            writer.write({"kind": "resumed", "at": at, "files": record.head.wanted.files})
             yield writer
 
     def runs(self) -> list[RunRecord]:
@@ -88,19 +89,9 @@ class LocalLedger:
 
     def find(self, name: str) -> RunRecord:
         """Return a run by its id, the beginning of it, or `last`; raises UsageError."""
-        if name == LAST:
-            if runs := self.runs():
-                return runs[0]
-            raise UsageError("there is no run yet", hint="`sqlmigrate fleet apply` makes one")
-        paths = [
-            path for path in self._files() if path.stem == name or (len(name) >= _LEAST and path.stem.startswith(name))
-        ]
-        if len(paths) > 1:
-            raise UsageError(f"several runs begin with {name}", hint="`sqlmigrate fleet runs` lists them")
-        record = _read(paths[0]) if paths else None
-        if record is None:
-            raise UsageError(f"there is no run {name}", hint="`sqlmigrate fleet runs` lists them")
-        return record
+        found = self.runs()
+        run_id = chosen([record.head.run_id for record in found], name)
+        return next(record for record in found if record.head.run_id == run_id)
 
     def _files(self) -> list[Path]:
         try:
@@ -130,8 +121,7 @@ def _lock(descriptor: int, run_id: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        hint = "wait until it has ended, or stop it; `sqlmigrate fleet report` shows how far it is"
-        raise Error(f"run {run_id} is under way in another process", hint=hint) from None
+        raise busy(run_id) from None
 
 
 def _end_line(descriptor: int) -> None:

@@ -6,13 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.errors import Error, UsageError
 from sqlmigrate.events.record import plain
 from sqlmigrate.files.reading import record
 from sqlmigrate.fleet.model import FINAL, WELL, Failure, State, Wanted, Wave
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+LAST = "last"
+"""Stands for the newest run."""
+_LEAST = 4
+"""So many characters of a run id are enough, where no other run begins with them."""
 FORMAT = 1
 """It rises when a field goes or changes its meaning; new ones may come without it."""
 
@@ -120,6 +125,28 @@ class RunRecord:
             for wave in self.head.waves
             if (names := tuple(name for name in wave.targets if self.entry(name).state not in WELL))
         )
+
+
+def chosen(ids: Sequence[str], name: str) -> str:
+    """Return the run id that is meant by itself, by its beginning, or by `last` (`ids` are newest first).
+
+    Raises UsageError where there is none, or several.
+    """
+    if name == LAST:
+        if ids:
+            return ids[0]
+        raise UsageError("there is no run yet", hint="`sqlmigrate fleet apply` makes one")
+    found = [run_id for run_id in ids if run_id == name or (len(name) >= _LEAST and run_id.startswith(name))]
+    if len(found) == 1:
+        return found[0]
+    what = f"several runs begin with {name}" if found else f"there is no run {name}"
+    raise UsageError(what, hint="`sqlmigrate fleet runs` lists them")
+
+
+def busy(run_id: str) -> Error:
+    """Return the error for a run that another process carries out."""
+    hint = "wait until it has ended, or stop it; `sqlmigrate fleet report` shows how far it is"
+    return Error(f"run {run_id} is under way in another process", hint=hint)
 
 
 def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
