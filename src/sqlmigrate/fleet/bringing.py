@@ -14,7 +14,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection, engine, history, plan
-from sqlmigrate.errors import Error, ExecutionError, LockBudgetSpent, RunLockBusy, UsageError, as_bug, redact
+from sqlmigrate.errors import (
+    ConnectionFailed,
+    Error,
+    ExecutionError,
+    LockBudgetSpent,
+    RunLockBusy,
+    UsageError,
+    as_bug,
+    redact,
+)
 from sqlmigrate.events import Blocked, LockRetry, ScriptFinished, ScriptStarted, WaitingForRunLock
 from sqlmigrate.fleet.fingerprint import fingerprint
 from sqlmigrate.fleet.model import Failure, Outcome, Verdict
@@ -166,7 +175,10 @@ def _failed(order: Order, workshop: Workshop, place: Place | None, heard: _Heard
         done = _done(order, workshop, place, found.found, heard.finished)
     if found is not None and not found.plan.steps:
         return Outcome(order.target, Verdict.DONE, done)  # what was lost was only the answer
-    verdict = Verdict.BLOCKED if isinstance(error, (LockBudgetSpent, RunLockBusy)) else Verdict.FAILED
+    blocked = isinstance(error, (LockBudgetSpent, RunLockBusy)) or (
+        isinstance(error, ConnectionFailed) and place is not None and not heard.begun
+    )
+    verdict = Verdict.BLOCKED if blocked else Verdict.FAILED
     failure = _failure(error, place.names if place else (order.target,))
     return Outcome(order.target, verdict, done, failure=failure, blocker=heard.blocker)
 

@@ -3,8 +3,9 @@
 It is asked for the `next` target until it has none, told what each has `ended` with, and told to `proceed` from one
 wave to the next. So whatever executes the targets, here or on many machines, the limits hold.
 
-**A change that fails everywhere fails on few.** No more targets are under way than may still fail, and one for each
-that has ended well: so the first ones are tried carefully, and a run that goes well soon uses all of its concurrency.
+**A change that fails everywhere fails on few.** No more targets are under way or deferred than may still fail, and one
+for each that has ended well: so the first ones are tried carefully, and a run that goes well soon uses all of its
+concurrency.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Coordinator:
 
     def next(self) -> str | None:
         """Open the next target and return its name; None where none may be opened now."""
-        if not self._waiting and self._deferred:
+        if self._deferred and (not self._waiting or (not self.running and self._room() <= 0)):
             self._take_up_deferred()
         if self.stopped or not self._open_clusters or self.running >= min(self.limits.concurrency, self._room()):
             return None
@@ -132,11 +133,11 @@ class Coordinator:
         return names
 
     def _room(self) -> int:
-        """Return how many targets may be under way, so that no more can fail than may."""
+        """Return how many targets may be under way, so that no more can fail than may: a deferred one may yet."""
         most = self.limits.same_error - max(self._errors.values(), default=0)
         if self.limits.max_failures is not None:
             most = min(most, self.limits.max_failures - self._counts[State.FAILED])
-        return most + sum(self._counts[state] for state in WELL)
+        return most - len(self._deferred) + sum(self._counts[state] for state in WELL)
 
     def _deferral(self, name: str) -> State:
         """Say what a blocked target is now: one that has been tried often enough has failed."""
@@ -164,16 +165,19 @@ class Coordinator:
         self._reopen(cluster)
 
     def _take_up_deferred(self) -> None:
-        """Try those again that were blocked, once nothing else of their wave waits."""
+        """Try those again that were blocked: at the end of their wave, or before the others if none of them may go."""
         names, self._deferred = self._deferred, []
-        for name in names:
+        for name in reversed(names):
             self.states[name] = State.WAITING
-            self._enqueue(name)
+            self._queue_of(name).appendleft(name)
+            self._reopen(self._clusters[name])
 
     def _enqueue(self, name: str) -> None:
-        cluster = self._clusters[name]
-        self._waiting.setdefault(cluster, deque()).append(name)
-        self._reopen(cluster)
+        self._queue_of(name).append(name)
+        self._reopen(self._clusters[name])
+
+    def _queue_of(self, name: str) -> deque[str]:
+        return self._waiting.setdefault(self._clusters[name], deque())
 
     def _reopen(self, cluster: str) -> None:
         """Let a cluster take part again where it has targets that wait, and room for one."""

@@ -109,6 +109,7 @@ class Driver:
         """Carry out the run; when it comes back, every target has ended."""
         self._begin_wave()
         while not self.coordinator.finished:
+            self._keep_deadline()
             while (name := self.coordinator.next()) is not None:
                 self._open(name)
             if (wave := self.coordinator.upcoming) is not None:
@@ -151,13 +152,16 @@ class Driver:
         try:
             told = self._told.get(timeout=max(min(moments) - time.monotonic(), 0.0) if moments else None)
         except Empty:
-            if (deadline := self._deadline()) is not None and time.monotonic() >= deadline:
-                self._stop(Stop.DEADLINE)
+            self._keep_deadline()
             return
         if told is None:
             self._interrupted()
         else:
             self._end(told[0], _outcome(*told))
+
+    def _keep_deadline(self) -> None:
+        if (deadline := self._deadline()) is not None and time.monotonic() >= deadline:
+            self._stop(Stop.DEADLINE)
 
     def _deadline(self) -> float | None:
         return None if self.coordinator.stopped else self.manner.deadline

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """What one attempt at a target has come to; `blocked` is one that others stood in the way of, to be tried again."""
+    """What one attempt at a target has come to.
+
+    `blocked` is one that others stood in the way of, or that could not be reached: it is worth trying again.
+    """
 
     DONE = "done"
     UNCHANGED = "unchanged"

@@ -107,7 +107,7 @@ def test_a_target_that_cannot_be_reached_fails_and_no_password_is_told(fleet, da
 
     outcome = fleet.bring("main")
 
-    assert (outcome.verdict, outcome.failure.kind) == (Verdict.FAILED, "ConnectionFailed")
+    assert (outcome.verdict, outcome.failure.kind) == (Verdict.BLOCKED, "ConnectionFailed")
     assert "missing" in outcome.failure.message
     assert "geheim" not in repr(outcome)
     order = Order("main", Wanted(), RUN)

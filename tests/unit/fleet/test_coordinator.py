@@ -111,6 +111,19 @@ def test_a_blocked_target_comes_again_at_the_end_of_its_wave_and_then_fails():
     assert found.upcoming == Wave("wave 2", ("d",))
 
 
+def test_what_is_blocked_everywhere_is_tried_again_on_few_before_others_are_opened():
+    names = [f"t{number}" for number in range(1000)]
+    found = coordinator(names, limits=Limits(concurrency=64, per_cluster=0))
+
+    for _ in range(2):
+        assert opened(found) == ["t0", "t1", "t2"]
+        for name in ("t0", "t1", "t2"):
+            found.ended(name, Verdict.BLOCKED, "lock")
+
+    assert found.stopped is Stop.SAME_ERROR
+    assert Counter(found.states.values()) == {State.FAILED: 3, State.LEFT: 997}
+
+
 def test_once_stopped_what_is_under_way_may_end():
     found = coordinator("abc", "d", limits=Limits(concurrency=2, per_cluster=0))
     opened(found)
@@ -191,7 +204,8 @@ def test_the_limits_hold_and_every_target_ends_in_one_state(fleet, limits, data)
                 not limits.per_cluster or max(Counter(clusters[one] for one in running).values()) <= limits.per_cluster
             )
             assert max(failed.values(), default=0) < limits.same_error
-            assert len(running) <= limits.same_error - max(failed.values(), default=0) + well
+            deferred = list(found.states.values()).count(State.DEFERRED)
+            assert len(running) + deferred <= limits.same_error - max(failed.values(), default=0) + well
             if limits.max_failures is not None:
                 assert failed.total() + len(running) <= limits.max_failures + well
         assert found.running == len(running)

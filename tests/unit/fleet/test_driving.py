@@ -133,8 +133,25 @@ def test_the_next_wave_is_begun_when_somebody_approves_it():
 
 
 def test_behind_the_deadline_nothing_is_opened():
-    driver, ledger, _ = driven(done, "a", "b", manner=Manner(pause=3600, deadline=time.monotonic()))
+    driver, ledger, _ = driven(done, "a", "b", manner=Manner(deadline=time.monotonic()))
 
+    driver.drive()
+
+    assert ledger.last() == {}
+    assert driver.coordinator.states == dict.fromkeys("ab", State.LEFT)
+    assert ledger.ended == "the deadline has passed"
+
+
+def test_the_deadline_counts_during_a_pause_too():
+    driver, ledger, _ = driven(done, "a", "b", manner=Manner(pause=3600, deadline=time.monotonic() + 3600))
+    original = driver.observer
+
+    def observer(step):
+        original(step)
+        if isinstance(step, TargetEnded):
+            driver.manner = Manner(pause=3600, deadline=time.monotonic())
+
+    driver.observer = observer
     driver.drive()
 
     assert ledger.last() == {"a": State.DONE}
@@ -178,10 +195,11 @@ def test_one_that_was_blocked_and_is_not_tried_again_is_left_with_who_was_in_the
     def task(order):
         if order.target == "a":
             return Outcome(order.target, Verdict.BLOCKED, failure=SAME, blocker="pid 7")
-        return Outcome(order.target, Verdict.FAILED, failure=SAME)
+        driver.interrupt()
+        return done(order)
 
-    driver, ledger, _ = driven(task, "abcd", limits=Limits(concurrency=1, same_error=2))
+    driver, ledger, _ = driven(task, "abcd", limits=Limits(concurrency=1))
     driver.drive()
 
-    assert ledger.last() == {"a": State.LEFT, "b": State.FAILED, "c": State.FAILED}
-    assert ledger.entries[-1].blocker == "pid 7"
+    assert ledger.last() == {"a": State.LEFT, "b": State.DONE}
+    assert (ledger.entries[-1].blocker, ledger.ended) == ("pid 7", "interrupted")
