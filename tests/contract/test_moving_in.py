@@ -49,7 +49,7 @@ NAMES = {
     "sqlx": "{number} ({words})",
     "prisma": "2024{number:010d}_{name}",
     "diesel": "2024{number:010d}",
-    "graphile-migrate": "{number:06d}-{name}.sql",
+    "graphile-migrate": "{number:06d}.sql",
 }
 FORWARD_ONLY = ("drizzle", "supabase", "prisma", "graphile-migrate")
 

@@ -15,7 +15,16 @@ from psycopg import sql
 from fixtures.postgres import Database
 from support.importing import written
 from support.their_histories import TABLES
-from support.their_tools import REAL, changes, dbmate_files, drizzle_files, revisions, supabase_files
+from support.their_tools import (
+    REAL,
+    changes,
+    committed_files,
+    dbmate_files,
+    drizzle_files,
+    hashes,
+    revisions,
+    supabase_files,
+)
 
 _FLYWAY = "src/main/resources/db/migration"
 
@@ -107,16 +116,6 @@ def _prisma_row(number: int, name: str, up: str) -> str:
     )
 
 
-def _committed(count: int) -> dict[str, str]:
-    """Write what `graphile-migrate commit` does: each file names the hash of the one before."""
-    files = {}
-    for number, (name, up, _) in enumerate(changes(count), 1):
-        before = f"sha1:{number - 1}" if number > 1 else "-"
-        head = f"--! Previous: {before}\n--! Hash: sha1:{number}\n--! Message: {name}\n\n"
-        files[f"migrations/committed/{number:06d}-{name}.sql"] = head + up
-    return files
-
-
 RECORDED = {
     "flyway": Recorded(
         partial(_pairs, f"{_FLYWAY}/V1_{{number}}__{{name}}.sql", f"{_FLYWAY}/U1_{{number}}__{{name}}.sql"), _flyway_row
@@ -170,10 +169,10 @@ RECORDED = {
         lambda number, *_: f"INSERT INTO __diesel_schema_migrations VALUES ('2024{number:010d}', '{when(number)}')",
     ),
     "graphile-migrate": Recorded(
-        _committed,
-        lambda number, name, _: (
-            f"INSERT INTO graphile_migrate.migrations VALUES ('sha1:{number}', NULL,"
-            f" '{number:06d}-{name}.sql', '{when(number)}Z')"
+        committed_files,
+        lambda number, *_: (
+            f"INSERT INTO graphile_migrate.migrations VALUES ('{hashes(number)[-1]}', NULL,"
+            f" '{number:06d}.sql', '{when(number)}Z')"
         ),
     ),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -67,12 +68,10 @@ class Migration(migrations.Migration):
     operations = [migrations.RunSQL({up!r}, {down!r})]
 """
 _DRIZZLE = """
-import {{ drizzle }} from 'drizzle-orm/node-postgres';
-import {{ migrate }} from 'drizzle-orm/node-postgres/migrator';
-import pg from 'pg';
-const pool = new pg.Pool({{ host: {host}, port: {port}, user: 'migrator', database: {name} }});
-await migrate(drizzle(pool), {{ migrationsFolder: {folder} }});
-await pool.end();
+module.exports = {{
+  dialect: 'postgresql', schema: './schema.ts', out: './drizzle',
+  dbCredentials: {{ host: {host}, port: {port}, user: 'migrator', database: {name}, ssl: false }}
+}};
 """
 
 
@@ -118,9 +117,7 @@ class Real:
 
 
 def program(name: str) -> str | None:
-    """Find a program, or a module of node's."""
-    if (module := TOOLS / "node_modules" / name).is_dir() and not (module.parent / ".bin" / name).exists():
-        return str(module)
+    """Find a program, those of `make install-tools` first."""
     return shutil.which(name, path=os.pathsep.join([*map(str, PLACES), os.environ.get("PATH", "")]))
 
 
@@ -239,16 +236,38 @@ def drizzle_files(count: int) -> dict[str, str]:
 
 
 def _drizzle(folder: Path, database: Database) -> None:
-    words = {"host": str(database.server.host), "name": database.name, "folder": str(folder / "drizzle")}
-    script = TOOLS / f"migrate-{os.getpid()}.mjs"  # node looks for modules from the script's folder upwards
-    script.write_text(
+    words = {"host": str(database.server.host), "name": database.name}
+    config = folder / "drizzle.config.cjs"
+    config.write_text(
         _DRIZZLE.format(**{key: json.dumps(word) for key, word in words.items()}, port=database.server.port),
         encoding="utf-8",
     )
-    try:
-        call(folder, "node", str(script))
-    finally:
-        script.unlink()
+    call(folder, "drizzle-kit", "migrate", "--config", config.name)
+
+
+def hashes(count: int) -> list[str]:
+    """Give the hashes of graphile-migrate's first migrations: each is made of the one before and the text."""
+    found: list[str] = []
+    for _, up, _ in changes(count + 4)[:count]:
+        text = "\n".join([*found[-1:], up.strip()]) + "\n"
+        found.append(f"sha1:{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()}")
+    return found
+
+
+def committed_files(count: int) -> dict[str, str]:
+    """Give a project of graphile-migrate, as its `commit` writes it: each file names the hash of the one before."""
+    digests = hashes(count)
+    files = {"migrations/current.sql": ""}
+    for number, (before, digest, (name, up, _)) in enumerate(
+        zip(["-", *digests], digests, changes(count), strict=False)
+    ):
+        head = f"--! Previous: {before}\n--! Hash: {digest}\n--! Message: {name}\n\n"
+        files[f"migrations/committed/{number + 1:06d}-{name}.sql"] = head + up
+    return files
+
+
+def _graphile_migrate(folder: Path, database: Database) -> None:
+    call(folder, "graphile-migrate", "migrate", DATABASE_URL=url(database))
 
 
 def supabase_files(count: int) -> dict[str, str]:
@@ -277,6 +296,9 @@ REAL = {
         lambda count: numbered("migrations", "-- Up Migration\n{up}\n-- Down Migration\n{down}", count),
         _node_pg_migrate,
     ),
-    "drizzle": Real(("node", "drizzle-orm"), drizzle_files, _drizzle),
+    "graphile-migrate": Real(
+        ("graphile-migrate",), lambda count: {".gmrc": "{}", **committed_files(count)}, _graphile_migrate
+    ),
+    "drizzle": Real(("drizzle-kit",), drizzle_files, _drizzle),
     "supabase": Real(("supabase",), supabase_files, _supabase),
 }

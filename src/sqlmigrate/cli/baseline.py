@@ -56,7 +56,7 @@ def _from_live(context: click.Context, app: App, migration_id: str, *, dry_run: 
             app.output.progress(f"note: {note}")
         if made.drift.changes:
             app.output.result(migration_id=migration_id, written=[], marked=False, **comparing.as_json(made.drift))
-            app.output.line("nothing was written, since a fresh database would not be what is there:")
+            app.output.prose("nothing was written, since a fresh database would not be what is there:")
             comparing.show(app.output, made.drift)
             context.exit(FINDINGS)
         _say_of_rollback(app, made.trip)
@@ -75,7 +75,7 @@ def _from_live(context: click.Context, app: App, migration_id: str, *, dry_run: 
     for path in written:
         app.output.line(f"wrote {path}")
     proven = "a fresh database would have no drift; nothing was written"
-    app.output.line(proven if dry_run else f"marked {migration_id}")
+    app.output.prose(proven if dry_run else f"marked {migration_id}")
 
 
 def _squash(context: click.Context, app: App, upto: str, migration_id: str, *, dry_run: bool) -> None:
@@ -91,7 +91,7 @@ def _squash(context: click.Context, app: App, upto: str, migration_id: str, *, d
     if (there := found.get(migration_id)) is not None and upto in there.replaces:
         moved = baseline.finish(found.directory, there.replaces)
         app.output.result(migration_id=migration_id, replaced=list(there.replaces), written=[], moved=moved)
-        app.output.line(f"{migration_id} stands for it already; moved {len(moved)} files into squashed/")
+        app.output.prose(f"{migration_id} stands for it already; moved {len(moved)} files into squashed/")
         return
     cached = app.output.recorder.noting(partial(draw_cache, app.output), runs=False)
     made = baseline.squashed(app.config, found, upto, migration_id, app.options(), observer=cached)
@@ -99,7 +99,7 @@ def _squash(context: click.Context, app: App, upto: str, migration_id: str, *, d
     proven = {"changes": changes_as_json(made.changes), "rows_differ": made.rows_differ}
     if not made.proven:
         app.output.result(migration_id=migration_id, replaced=old, written=[], **proven)
-        app.output.line("nothing was written, since one migration would not make the same:")
+        app.output.prose("nothing was written, since one migration would not make the same:")
         app.output.line(*map(printable, as_text(made.changes)))
         if made.rows_differ:
             app.output.line("the rows differ")
@@ -110,7 +110,7 @@ def _squash(context: click.Context, app: App, upto: str, migration_id: str, *, d
     app.output.result(migration_id=migration_id, replaced=old, written=written, rollback=rollback, **proven)
     for path in written:
         app.output.line(f"wrote {path}")
-    app.output.line(
+    app.output.prose(
         f"{migration_id} would make the same as {len(old)} migrations; nothing was written"
         if dry_run
         else f"{migration_id} replaces {len(old)} migrations; their files are in squashed/ now"

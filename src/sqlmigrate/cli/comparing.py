@@ -70,7 +70,7 @@ class Check:
             self._app.output.result(
                 operation="apply", migrations=[], notes=[], drift={"when": "before", **as_json(made)}
             )
-            self._app.output.line("nothing was applied, since the database is not what its files say:")
+            self._app.output.prose("nothing was applied, since the database is not what its files say:")
             self._last = made
             self.end()
 
@@ -114,7 +114,7 @@ def show(output: Output, made: Drift) -> None:
             for line in as_text(changes):
                 output.line("  " + click.style(printable(line), fg=_COLORS.get(line.strip()[:1])))
             output.line()
-    output.line(_summary(made))
+    output.prose(_summary(made))
 
 
 def _summary(made: Drift) -> str:

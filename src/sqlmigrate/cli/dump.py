@@ -49,9 +49,10 @@ def command(context: click.Context, app: App, *, output: Path | None, check: boo
     if path == _STDOUT:
         return
     if not values["changed"]:
-        app.output.line(f"{path} is what the migrations make")
+        app.output.prose(f"{path} is what the migrations make")
     elif check:
-        app.output.line(*values["diff"], f"{path} is not what the migrations make; `sqlmigrate dump` writes it anew")
+        app.output.line(*values["diff"])
+        app.output.prose(f"{path} is not what the migrations make; `sqlmigrate dump` writes it anew")
         app.output.progress(f"(compared on PostgreSQL {values['postgresql']}; another major version may differ)")
         context.exit(FINDINGS)
     else:

@@ -90,7 +90,7 @@ def _show(app: App, rows: list[LogRow], attempts: list[AttemptRow], failed: int)
     hurt = {(row.run_id, row.migration_id, row.operation): row for row in attempts if row.state == "done"}
     if rows:
         shown = [_row(row, hurt.get((row.run_id or "", row.migration_id, row.operation))) for row in rows]
-        app.output.table(("when (UTC)", "operation", "migration", "role", "by", "took", "reason"), shown)
+        app.output.table(("when (UTC)", "operation", "migration", "role", "by", "took", "reason"), shown, words=True)
         app.output.line()
     app.output.line("1 operation" if len(rows) == 1 else f"{len(rows)} operations")
     if failed:

@@ -145,7 +145,7 @@ def _show_proof(output: Output, done: Imported, proof: Proof) -> None:
     for name in proof.stand_ins:
         output.prose(f"note: {name} was written here, so {done.tool} has no file for it: yours ran on both sides")
     if proof.changes:
-        output.line(f"different: first what {done.tool} makes, then what the imported files make")
+        output.prose(f"different: first what {done.tool} makes, then what the imported files make")
         output.line(*(f"  {printable(line)}" for line in as_text(proof.changes)))
     for change in proof.rows:
         output.prose(printable(f"different: {_of_rows(change)}"))
@@ -160,6 +160,7 @@ def _of_rows(change: DataChange) -> str:
 
 def _verdict(tool: str, proof: Proof) -> str:
     count = _count(len(proof.migrations), "migration")
+    make = "makes" if len(proof.migrations) == 1 else "make"
     where = f"on PostgreSQL {proof.postgresql}"
     if proof.left_out:
         where += f"; not compared: {', '.join(proof.left_out)}"
@@ -167,10 +168,10 @@ def _verdict(tool: str, proof: Proof) -> str:
         return click.style("not proven:", fg="red", bold=True) + " nothing could be compared"
     if not proof.equal:
         found = _count(len(proof.changes) + len(proof.rows), "difference")
-        return f"{click.style('not proven:', fg='red', bold=True)} {found} in what {count} make, {where}"
+        return f"{click.style('not proven:', fg='red', bold=True)} {found} in what {count} {make}, {where}"
     word = click.style("proven:", fg="green", bold=True)
     so_far = " before that" if proof.failures else ""
-    return f"{word} {count}{so_far} make the same as files of {tool} and as imported ones, {where}"
+    return f"{word} {count}{so_far} {make} the same as files of {tool} and as imported ones, {where}"
 
 
 def _show_live(output: Output, done: Imported, live: Compared) -> None:
@@ -185,7 +186,7 @@ def _show_live(output: Output, done: Imported, live: Compared) -> None:
         for note in (text for text in said.notes if text != NO_TIMES):  # nothing is marked here
             output.progress(printable(f"note: {done.tool}: {note}"))
         applied = len(said.marked) + len(said.already)
-        output.line(printable(f"{said.place}: {applied} applied, {len(said.pending)} pending"))
+        output.prose(printable(f"{said.place}: {applied} applied, {len(said.pending)} pending"))
     for note in live.drift.notes if live.drift else ():
         output.progress(printable(f"note: {note}"))
     if live.drift:

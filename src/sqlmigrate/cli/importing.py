@@ -13,7 +13,7 @@ from sqlmigrate.importing.tools import NAMES
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.errors import Problem
-    from sqlmigrate.importing.convert import Imported
+    from sqlmigrate.importing.convert import Conversion, Imported
 
 FINDINGS = 3
 EPILOG = """\b
@@ -90,12 +90,12 @@ def command(
         raise click.UsageError("--since, --schema, --migration-table and --shadow-superuser belong to --check")
     done = convert.carried_out(plan, write=not dry_run)
     told = setting.settle(app.config, done.order, folder, write=not dry_run)
-    _show(app, done, told, dry_run=dry_run)
+    _show(app, plan, done, told, dry_run=dry_run)
     if done.refused or any(not problem.warning for problem in done.problems):
         context.exit(FINDINGS)
 
 
-def _show(app: App, done: Imported, told: tuple[str, ...], *, dry_run: bool) -> None:
+def _show(app: App, plan: Conversion, done: Imported, told: tuple[str, ...], *, dry_run: bool) -> None:
     from sqlmigrate.cli.output import problem_as_json, render_problem  # noqa: PLC0415  --help needs none of it
 
     app.output.result(
@@ -120,8 +120,15 @@ def _show(app: App, done: Imported, told: tuple[str, ...], *, dry_run: bool) -> 
         app.output.prose(f"{_word(problem)} {first}", *rest)
     for note in (*done.notes, *told):
         app.output.prose(f"note: {note}")
-    counts = f"{len(done.new)} imported, {len(done.unchanged)} there already, {len(done.refused)} not converted"
-    app.output.line(f"{done.tool}, {done.source}: {counts}{' (nothing was written)' if dry_run else ''}")
+    counts = f"{len(done.new)} imported, {len(done.unchanged)} there already, {_left(plan, done)} not converted"
+    app.output.prose(f"{done.tool}, {done.source}: {counts}{' (nothing was written)' if dry_run else ''}")
+
+
+def _left(plan: Conversion, done: Imported) -> int:
+    """Count the migrations that are not converted, or not as a whole, and the files that are no migrations here."""
+    in_part = {item.migration_id for item in plan.entries if any(not problem.warning for problem in item.problems)}
+    files = {problem.place.path if problem.place else None for problem in plan.problems if not problem.warning}
+    return len({*done.refused, *in_part}) + len(files - {item.item.path for item in plan.entries})
 
 
 def _word(problem: Problem) -> str:

@@ -124,6 +124,6 @@ def _ids(app: App, ids: tuple[str, ...], through: str | None) -> None:
         )
     app.output.result(marked=done, already_applied=[name for name in ids if name not in done])
     for name in done if several else ids:
-        app.output.line(f"marked {name}" if name in done else f"{name} is applied already")
+        app.output.prose(f"marked {name}" if name in done else f"{name} is applied already")
     if several:
         app.output.line(f"{len(done)} marked, {len(ids) - len(done)} applied already")

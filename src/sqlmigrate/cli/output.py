@@ -107,8 +107,11 @@ class Output:
         if self.as_json:
             self.result(error=error_as_json(error))
 
-    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table whose cells are never cut or wrapped, whatever the width of the terminal."""
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]], *, words: bool = False) -> None:
+        """Print a table whose cells are never cut, whatever the width of the terminal.
+
+        A last column of `words` goes below its row, and wraps, where the terminal is too narrow for it.
+        """
         if self.as_json or self.taken:
             return
         self.live.erase()
@@ -120,11 +123,16 @@ class Output:
         sizes = [[cell_len(cell) for cell in row] for row in (headers, *bare)]
         widths = [max(column) for column in zip(*sizes, strict=True)]
         heads = [click.style(header, bold=True) if styled else header for header in headers]
-        lines = (
-            "  ".join(cell + " " * (width - size) for cell, width, size in zip(row, widths, row_sizes, strict=True))
-            for row, row_sizes in zip((heads, *cells), sizes, strict=True)
-        )
-        click.echo("\n".join(line.rstrip() for line in lines), color=styled)
+        room = columns(sys.stdout) if words else None
+        below = room is not None and sum(widths) + 2 * (len(widths) - 1) > room
+        shown = widths[:-1] if below else widths
+        lines = []
+        for row, row_sizes in zip((heads, *cells), sizes, strict=True):
+            padded = (cell + " " * (width - size) for cell, width, size in zip(row, shown, row_sizes, strict=False))
+            lines.append("  ".join(padded).rstrip())
+            if below and row[-1]:
+                lines.append(wrapped(f"    {row[-1]}", room))
+        click.echo("\n".join(lines), color=styled)
 
     def has_live_stderr(self) -> bool:
         """Tell whether lines on stderr can be drawn in place."""

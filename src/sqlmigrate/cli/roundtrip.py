@@ -115,7 +115,7 @@ def command(
     issues = unproven(trips, found.by_id, root_of(found.directory), found.directory, __version__)
     publish(app, reports, issues, app.output.document(**result))
     app.output.result(**result)
-    app.output.line(_summary(trips, version, seconds))
+    app.output.prose(_summary(trips, version, seconds))
     app.output.detail(_ways(trips))
     for path in written:
         app.output.detail(f"recorded {path}")
@@ -151,7 +151,7 @@ def _nothing_new(app: App, reports: Wanted, found: Migrations, revision: str) ->
     issues = unproven((), found.by_id, root_of(found.directory), found.directory, __version__)
     publish(app, reports, issues, app.output.document(**result))
     app.output.result(**result)
-    app.output.line(f"nothing is added or changed since {revision}")
+    app.output.prose(f"nothing is added or changed since {revision}")
 
 
 def _base(app: App) -> Seen:
@@ -208,6 +208,8 @@ def _shown(app: App, run: Generator[RoundTrip], total: int) -> list[RoundTrip]:
             app.output.recorder.note(Judged(trip.migration_id, "roundtrip", trip.verdict.value))
             with progress.giving_way():
                 app.output.line(*_lines(trip))
+                if said := _said(trip):
+                    app.output.prose(*said)
             progress.tell("round trips", len(trips), total)
     return trips
 
@@ -236,7 +238,12 @@ def _lines(trip: RoundTrip) -> list[str]:
     lines += _part("applied again, the result differs from the first time:", as_text(trip.again))
     lines += _part("rows:", map(str, trip.data))
     lines += _part("rows, applied again:", map(str, trip.data_again))
-    lines += _part("no sample row shows that this comes back:", trip.lost)
+    return lines + _part("no sample row shows that this comes back:", trip.lost)
+
+
+def _said(trip: RoundTrip) -> list[str]:
+    """Say what failed, and which problems there are."""
+    lines: list[str] = []
     if trip.failure is not None:
         said = render_error(trip.failure.error, head=f"{trip.failure.step} failed:", outcome=False)
         lines += [f"  {line}" for line in said]

@@ -76,16 +76,18 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool, repor
     publish(app, reports, issues, app.output.document(**result))
     app.output.result(**result)
     if states:
-        app.output.table(("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states])
+        app.output.table(
+            ("migration", "state", "applied (UTC)", "remarks"), [_row(item) for item in states], words=True
+        )
         app.output.line()
     for item in states:
         if item.running:
             app.output.line(_running(item, item.running), "")
         elif item.stopped:
             app.output.line(*_half_way(item, item.stopped))
-    app.output.line(_summary(states, str(found.directory)))
+    app.output.prose(_summary(states, str(found.directory)))
     if newer := [item.migration_id for item in states if item.ahead]:
-        app.output.line(plan.said_of(newer))
+        app.output.prose(plan.said_of(newer))
     attention = check and any(plan.needs_attention(item) or (exact and item.ahead) for item in states)
     context.exit(reports.status(issues, FINDINGS if attention else 0))
 

@@ -79,13 +79,13 @@ def _show(app: App, done: Adoption, written: missing.Missing | None) -> None:
     for name in done.pending:
         app.output.line(f"pending {name}")
     counts = f"{len(done.marked)} marked, {len(done.already)} applied already, {len(done.pending)} pending"
-    app.output.line(f"{done.place}: {counts}")
+    app.output.prose(f"{done.place}: {counts}")
 
 
 def warnings(done: Adoption, *, advise: bool) -> Iterator[str]:
     """Yield what their history and the files say differently."""
     for name in done.without_file:
-        advice = "; --write-missing writes those that its history still has" if advise else ""
+        advice = "; `mark --from supabase --write-missing` writes those that its history still has" if advise else ""
         yield f"{done.tool} has applied {name}, but there is no such file here; it was left out{advice}"
     for name in done.edited:
         yield f"{name} was edited since {done.tool} applied it: its checksum is another one; `drift` shows what differs"
@@ -138,4 +138,4 @@ def _show_copy(app: App, done: Copy) -> None:
     for name in done.added:
         app.output.line(f"added {name}")
     counts = f"{len(done.added)} added, {len(done.already)} there already, {len(done.left_out)} left out"
-    app.output.line(f"{done.place}: {counts}{' (table created)' if done.created else ''}")
+    app.output.prose(f"{done.place}: {counts}{' (table created)' if done.created else ''}")

@@ -27,6 +27,7 @@ State = Literal["held", "changed", "added"]
 """What a file is since a revision: as it was there, other than it was there, or new."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_DIGITS = 10  # of a commit's name, as messages show it
 _PART = 1 << 20  # bytes
 _SHOWN = 4 << 20  # bytes of a file whose content is compared as text
 _LINK = "120000"  # git's mode of a symbolic link, whose content is where it leads
@@ -48,8 +49,9 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """A `folder` as it was at the merge base `commit` of HEAD and the `revision` that somebody named.
+    """A `folder` as it was at the merge base `commit` of HEAD and the `revision` that somebody named, as it is shown.
 
+    The commit is empty, and everything new, before the first commit of a repository.
     `theirs` are the names directly in the folder, or at any depth where that was asked for, that the revision has got
     since then and that are not there now.
     """
@@ -100,6 +102,8 @@ def since(folder: Path, revision: str, *, deep: bool = False) -> Since:
     """
     root = _root(folder)
     git, inside = Git(root), os.path.relpath(os.path.realpath(folder), root)
+    if revision == "HEAD" and _has_no_commit(git):
+        return Since(revision, "", folder, {})
     named = _commit(git, revision)
     try:
         base = os.fsdecode(git.ask("merge-base", named, "HEAD")).strip()
@@ -109,7 +113,8 @@ def since(folder: Path, revision: str, *, deep: bool = False) -> Since:
     files = _files(git, base, inside, recursive=True)
     theirs = (name for name in _files(git, named, inside, recursive=deep) if name not in files)
     here = tuple(name for name in theirs if not os.path.lexists(folder / name))
-    return Since(revision, base, folder, _followed(git, base, inside, files), here)
+    shown = revision[:_DIGITS] if _COMMIT.fullmatch(revision) else revision
+    return Since(shown, base, folder, _followed(git, base, inside, files), here)
 
 
 def _root(folder: Path) -> Path:
@@ -125,6 +130,13 @@ def _root(folder: Path) -> Path:
             hint="run the command in that repository",
         )
     return root
+
+
+def _has_no_commit(git: Git) -> bool:
+    """Tell whether a repository is still to get its first commit: HEAD is a branch, and there is none yet."""
+    git.ask("rev-parse", "--git-dir")  # says what is wrong with the repository, if anything is
+    begun = git.line("rev-parse", "--verify", "--quiet", "HEAD") or git.line("for-each-ref", "--count=1")
+    return not begun and bool(git.line("symbolic-ref", "--quiet", "HEAD"))
 
 
 def _commit(git: Git, revision: str) -> str:

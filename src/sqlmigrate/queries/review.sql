@@ -231,10 +231,15 @@ FROM pg_catalog.pg_description AS d
 WHERE d.objoid >= 16384::pg_catalog.oid OR d.classoid = 2615::pg_catalog.oid
 
 -- name: figures
--- of the target: since when its counters count, and the oldest transaction that we may see
+-- Of the target: since when its counters count, and the oldest transaction that we may see. From 15 on a database has no
+-- time of its own before the first pg_stat_reset(). Then its counters are as old as those of the server, which a restart
+-- keeps and a crash begins anew; each of these may have been reset later, so the earliest time counts.
 SELECT pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
        pg_catalog.clock_timestamp() AS read_at,
        coalesce((SELECT stats_reset FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database()),
+                least((SELECT stats_reset FROM pg_catalog.pg_stat_archiver),
+                      (SELECT stats_reset FROM pg_catalog.pg_stat_bgwriter),
+                      (SELECT stats_reset FROM pg_catalog.pg_stat_wal)),
                 pg_catalog.pg_postmaster_start_time()) AS since,
        oldest.seconds,
        oldest.who

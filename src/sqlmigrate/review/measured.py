@@ -104,7 +104,7 @@ class BranchProblem:
     """What a branch does to the migrations of the revision that it is compared with, which may be applied somewhere.
 
     `rule` is edited-applied, renamed-applied, gone-applied, number-taken or number-twice. `in_repository` is the path
-    from the root of the git repository, and `link` an address that shows the file there.
+    from the root of the git repository, and `link` an address that shows the file there. `hint` says what to do.
     """
 
     rule: str
@@ -113,3 +113,4 @@ class BranchProblem:
     path: str
     in_repository: str | None = None
     link: str | None = None
+    hint: str | None = None

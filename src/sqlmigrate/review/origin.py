@@ -53,7 +53,9 @@ def origin(project: Path, migrations: Path, environ: Mapping[str, str] | None = 
     git = Git(top)
     try:
         base = since(migrations, "HEAD")
-    except (Error, OSError):  # without a commit there is nothing to name
+    except (Error, OSError):
+        return bare
+    if not base.commit:  # there is nothing to name
         return bare
     branch = git.line("symbolic-ref", "--short", "--quiet", "HEAD") or next(
         (environ[name] for name in _BRANCHES if environ.get(name)), None

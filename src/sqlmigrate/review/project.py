@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import psycopg
 
@@ -141,7 +141,8 @@ def _of_branch(problems: Iterable[Problem]) -> Iterator[model.BranchProblem]:
     for problem in problems:
         if problem.place is not None and problem.rule is not None:
             path = str(problem.place.path)
-            yield model.BranchProblem(problem.rule, "warning" if problem.warning else "danger", problem.message, path)
+            severity: Literal["warning", "danger"] = "warning" if problem.warning else "danger"
+            yield model.BranchProblem(problem.rule, severity, problem.message, path, hint=problem.hint)
 
 
 def _warnings(found: Migrations, selection: Selection) -> Iterator[str]:

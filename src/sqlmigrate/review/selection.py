@@ -149,7 +149,7 @@ def _moved(base: Since) -> list[str]:
 
 
 def _label(base: Since) -> str:
-    return f"{base.revision} (merge base {base.commit[:_SHORT]})"
+    return f"{base.revision} ({f'merge base {base.commit[:_SHORT]}' if base.commit else 'no commit yet'})"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 VERSION = 2
 _READABLE = (1, VERSION)  # 1 may be without settings
 _LIMITS = (500, 30_000)  # milliseconds
+_AN_HOUR = 3600.0  # seconds; an average over less would call a load of data a moment ago traffic
 
 
 def read_statistics(connection: Connection, *, name: str, history_schema: str) -> Target:
@@ -43,7 +44,7 @@ def read_statistics(connection: Connection, *, name: str, history_schema: str) -
             return found, cursor.execute(asked["sizes"], {"leave_out": history_schema}).fetchall()
 
     found, rows = connections.look(connection, read, limits=_LIMITS)
-    seconds = max((found["read_at"] - found["since"]).total_seconds(), 1.0)
+    seconds = max((found["read_at"] - found["since"]).total_seconds(), _AN_HOUR)
     return Target(
         name=name,
         version=found["version"],

@@ -8,6 +8,7 @@ from sqlmigrate import migrations, roundtrip
 from sqlmigrate.api import roundtrip as tried
 from sqlmigrate.engine import Options
 from sqlmigrate.files import read_bytes
+from sqlmigrate.reports.sources.roundtrip import told
 from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.sql.difference import cut_diff
 
@@ -25,7 +26,7 @@ def not_exact(project: Project) -> list[str]:
     found = migrations.of_project(config, one_by_one=True)
     trips = tried(found, shadow_url=config.shadow_url, role=config.role, search_path=config.search_path)
     return [
-        f"{trip.migration_id}: {trip.verdict.value}{f' ({trip.failure.error})' if trip.failure else ''}"
+        f"{trip.migration_id}: {trip.verdict.value} ({told(trip)}); see `sqlmigrate roundtrip {trip.migration_id}`"
         for trip in trips
         if trip.verdict not in _EXACT and trip.migration_id not in project.not_exact
     ]

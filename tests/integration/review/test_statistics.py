@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -36,6 +37,25 @@ def test_rows_and_sizes_are_read_and_a_partitioned_table_is_the_sum(analyzed_ses
     assert tables["public.large"].size > tables["public.parts"].size == tables["public.parts_1"].size > 0
     assert tables["public.large"].writes is not None
     assert (found.name, found.source) == ("shop", "the target")
+
+
+def test_what_was_loaded_a_moment_ago_is_no_traffic(analyzed_session):
+    found = read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate")
+
+    large = next(table for table in found.tables if table.name == "public.large")
+    assert large.writes is not None
+    assert large.writes <= 5000 / 3600
+
+
+def test_a_start_of_the_server_does_not_begin_the_counters_anew(analyzed_session):
+    """Before the server of the tests was started, initdb has had its counters."""
+    if analyzed_session.info.server_version < 150000:
+        pytest.skip("a database has a time of its own")
+    (begun,) = analyzed_session.execute("SELECT stats_reset FROM pg_stat_archiver").fetchone()
+
+    found = read_statistics(analyzed_session, name="shop", history_schema="sqlmigrate")
+
+    assert datetime.fromisoformat(found.since) <= begun
 
 
 def test_the_oldest_transaction_is_reported(analyzed_session, database):

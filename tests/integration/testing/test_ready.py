@@ -23,7 +23,7 @@ def test_they_pass_and_fail_as_the_command_does(suite, run, database):
 
     assert "5 failed" in told, told
     assert "10_late.sql" in told
-    assert "2_more: not_restored" in told
+    assert "2_more: not_restored (the rollback does not restore what was there: + table public.more" in told
     assert "colours.yaml:2:11" in told
     assert "`sqlmigrate dump` writes" in told or "on the throwaway database" in told
 

@@ -101,6 +101,32 @@ def test_a_folder_that_the_revision_does_not_have_is_new_as_a_whole(repository):
     assert states(repository, folder="other") == {"0001.sql": "added"}
 
 
+def test_a_commit_is_shown_by_its_first_digits(repository):
+    commit = repository.git("rev-parse", "HEAD").strip()
+
+    assert (since(repository.root / "sql", commit).revision, since(repository.root / "sql", "main").revision) == (
+        commit[:10],
+        "main",
+    )
+
+
+def test_before_the_first_commit_everything_is_new_since_head(tmp_path):
+    repository = Repository(tmp_path / "empty")
+    repository.write("sql/0001.sql", "SELECT 1;")
+    repository.git("add", "-A")
+
+    found = since(repository.root / "sql", "HEAD")
+
+    assert (found.commit, found.state(repository.root / "sql" / "0001.sql"), found.theirs) == ("", "added", ())
+    with pytest.raises(UsageError, match="git knows no revision 'main' here"):
+        since(repository.root / "sql", "main")
+    repository.commit("first")
+    assert since(repository.root / "sql", "HEAD").state(repository.root / "sql" / "0001.sql") == "held"
+    repository.git("checkout", "-q", "--orphan", "apart")
+    with pytest.raises(UsageError, match="git knows no revision 'HEAD' here"):
+        since(repository.root / "sql", "HEAD")
+
+
 @pytest.mark.parametrize(
     "revision", ["", " ", "--output=x", "-h", "none", "main\nmain", "main\0", "main:sql", "0" * 40]
 )

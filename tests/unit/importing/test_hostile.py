@@ -201,6 +201,25 @@ def test_what_cannot_be_converted_is_named_with_its_place_and_what_to_do(tmp_pat
     assert all(problem.hint for problem in outcome.done.problems)
 
 
+@pytest.mark.parametrize(
+    ("tool", "first", "second", "text"),
+    [
+        ("dbmate", "1_a.sql", "1_b.sql", dbmate()),
+        ("goose", "1_a.sql", "1_b.sql", "-- +goose Up\n" + UP),
+        ("golang-migrate", "1_a.up.sql", "1_b.up.sql", UP),
+        ("flyway", "V1__a.sql", "V01__b.sql", UP),
+        ("supabase", "1_a.sql", "1_b.sql", UP),
+        ("sqlx", "1_a.sql", "1_b.sql", UP),
+        ("diesel", "1_a/up.sql", "1_b/up.sql", UP),
+        ("graphile-migrate", "committed/000001-a.sql", "committed/000001-b.sql", f"--! Hash: sha1:0\n{UP}"),
+    ],
+)
+def test_two_files_of_one_number_are_found_with_every_tool_that_goes_by_the_number(tmp_path, tool, first, second, text):
+    outcome = imported(tmp_path, tool, {first: text, second: text})
+
+    assert len([said for said in outcome.said if "it has the same version as" in said]) == 1
+
+
 def test_what_is_wrong_with_one_direction_leaves_the_other(tmp_path):
     outcome = imported(tmp_path, "dbmate", {"1_a.sql": dbmate(down="COMMIT;\n"), "2_b.sql": dbmate("COMMIT;\n")})
 

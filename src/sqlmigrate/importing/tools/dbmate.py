@@ -31,7 +31,7 @@ def _read(folder: Folder) -> Layout:
             item, wrong = _one(source, name[1])
             found += [item] if item else []
             problems += wrong
-    return Layout(tuple(found), tuple(problems))
+    return Layout(tuple(found), (*problems, *rows.same_version(found)))
 
 
 def _one(source: Source, version: str) -> tuple[Theirs | None, list[Problem]]:

@@ -30,7 +30,7 @@ def _read(folder: Folder) -> Layout:
     committed = folder.path / "committed"
     inner = Folder(committed) if committed.is_dir() else folder
     found = [_one(source) for path in inner.files() if _FILE.fullmatch(path.name) and (source := folder.read(path))]
-    problems = [*(inner.problems if inner is not folder else []), *_current(folder)]
+    problems = [*(inner.problems if inner is not folder else []), *rows.same_version(found), *_current(folder)]
     return Layout(tuple(found), tuple(problems))
 
 

@@ -133,7 +133,16 @@ def _branch(report: Report) -> Iterator[Issue]:
     for item in report.branch:
         path = item.in_repository or item.path
         name = path.rpartition("/")[2].removesuffix(".sql").removesuffix(".rollback")
-        yield Issue(f"files/{item.rule}", TITLES[item.rule], item.severity, item.message, name, path, same=("", ""))
+        yield Issue(
+            rule=f"files/{item.rule}",
+            title=TITLES[item.rule],
+            severity=item.severity,
+            message=item.message,
+            about=name,
+            path=path,
+            suggestion=item.hint,
+            same=("", ""),
+        )
 
 
 def _live(report: Report, root: Root) -> Iterator[Issue]:

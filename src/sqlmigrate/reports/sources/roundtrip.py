@@ -35,19 +35,25 @@ def unproven(
     return Issues("roundtrip", version, root.path(folder), found, tuple(trip.migration_id for trip in trips))
 
 
+def told(trip: RoundTrip) -> str:
+    """Say in a line why a pair is not proven."""
+    title = _VERDICTS[trip.verdict.value][1]
+    lines = [line.strip() for line in _lines(trip)]
+    more = f"; and {len(lines) - _LINES} more lines" if len(lines) > _LINES else ""
+    said = "; ".join(lines[:_LINES]) + more
+    return f"{title[0].lower()}{title[1:]}" + (f": {said}" if said else "")
+
+
 def _issue(trip: RoundTrip, migration: Migration, root: Root) -> Issue:
     severity, title = _VERDICTS[trip.verdict.value]
     error = trip.failure.error if trip.failure else None
     place = error.place if error else None
     script = migration.rollback if migration.rollback and trip.verdict.value != "fails" else migration.script
-    lines = [line.strip() for line in _lines(trip)]
-    more = f"; and {len(lines) - _LINES} more lines" if len(lines) > _LINES else ""
-    said = "; ".join(lines[:_LINES]) + more
     return Issue(
         rule=f"roundtrip/{trip.verdict.value.replace('_', '-')}",
         title=title,
         severity=severity,
-        message=f"{title[0].lower()}{title[1:]}" + (f": {said}" if said else ""),
+        message=told(trip),
         about=trip.migration_id,
         path=root.path(place.path if place else script.path),
         line=place.line if place else None,
@@ -57,9 +63,9 @@ def _issue(trip: RoundTrip, migration: Migration, root: Root) -> Issue:
 
 
 def _lines(trip: RoundTrip) -> Iterator[str]:
-    if trip.failure is not None:
-        yield f"{trip.failure.step} failed: {trip.failure.error.message}"
     yield from as_text(trip.differences)
+    if trip.failure is not None:  # applied again, it may stumble over what was left
+        yield f"{trip.failure.step} failed: {trip.failure.error.message}"
     yield from as_text(trip.again)
     yield from map(str, (*trip.data, *trip.data_again))
     yield from trip.lost
