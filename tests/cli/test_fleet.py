@@ -255,6 +255,19 @@ def test_runs_may_be_kept_in_a_control_database(project, fleet, sqlmigrate, data
     assert rows == [("apply", 5), ("rollback", 5)]
 
 
+def test_what_became_of_a_run_is_told_though_the_list_is_gone_at_its_end(project, fleet, sqlmigrate):
+    words = json.dumps(["sh", "-c", "cat rows.jsonl && mv rows.jsonl gone"])
+    rows = [{"name": name, "url_env": "TENANTS_URL", "schema": name} for name in TENANTS]
+    (project.root / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    project.config(f"targets_command = {words}\ncheck_drift = true\n[hooks]\nbefore_run = 'false'\n")
+
+    outcome = sqlmigrate("fleet", "apply", "--json")
+
+    assert (outcome.status, outcome.document["counts"]) == (0, {"done": 12})
+    assert "whether there are new targets is not known: targets_command failed with exit status 1" in outcome.stderr
+    assert "[hooks] and check_drift are not for fleets, and ignored" in outcome.stderr
+
+
 def test_a_protected_environment_wants_its_name(project, fleet, sqlmigrate):
     project.config('targets = "tenants.csv"\n[env.production]\nprotected = true\n')
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sqlmigrate.fleet.ledger import Ledger, Writer
     from sqlmigrate.fleet.model import Wanted, Wave
     from sqlmigrate.fleet.places import Place
-    from sqlmigrate.fleet.standing import Standing
+    from sqlmigrate.fleet.standing import Group
 
 _FOLDER = "fleet"
 
@@ -101,10 +101,10 @@ def ledger_of(config: Config) -> Ledger:
     return local if conninfo is None else ControlLedger(conninfo, local, config.history_owners)
 
 
-def stand(fleet: Fleet, concurrency: int) -> list[Standing]:
-    """Read where all targets stand, `concurrency` at a time."""
-    with ThreadPoolExecutor(concurrency) as pool:
-        return list(pool.map(lambda name: standing.look(name, fleet.workshop), fleet.places))
+def stand(fleet: Fleet, concurrency: int) -> list[Group]:
+    """Read where all targets stand, `concurrency` at a time, and put those together that stand in the same place."""
+    with _threads(concurrency) as pool:
+        return standing.groups(pool.map(lambda name: standing.look(name, fleet.workshop), fleet.places))
 
 
 def compare(config: Config, fleet: Fleet, concurrency: int) -> list[Likeness]:
@@ -112,7 +112,7 @@ def compare(config: Config, fleet: Fleet, concurrency: int) -> list[Likeness]:
     from sqlmigrate.fleet import catalogs  # noqa: PLC0415  few ask for it
 
     databases = catalogs.in_one_database(fleet.places.values())
-    with ThreadPoolExecutor(concurrency) as pool:
+    with _threads(concurrency) as pool:
         found = pool.map(lambda places: catalogs.read_catalogs(places, config.drift_ignore), databases)
         return catalogs.likenesses(item for items in found for item in items)
 
@@ -124,7 +124,7 @@ def rebuild(config: Config, fleet: Fleet, concurrency: int) -> tuple[list[RunRec
     """
     from sqlmigrate.fleet.ledger.rebuilding import read_log, rebuilt  # noqa: PLC0415  for a ledger that was lost
 
-    with ThreadPoolExecutor(concurrency) as pool:
+    with _threads(concurrency) as pool:
         logs = list(pool.map(lambda place: read_log(place, fleet.workshop.options), fleet.places.values()))
     ledger = ledger_of(config)
     known = {record.head.run_id for record in ledger.runs()}
@@ -197,7 +197,7 @@ def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer:
 
 @contextmanager
 def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Keep threads for a block; those that nobody waits for any more hold nothing up."""
+    """Keep threads for a block; what nobody waits for any more, after Ctrl-C, holds nothing up."""
     pool = ThreadPoolExecutor(max(count, 1), thread_name_prefix="fleet")
     try:
         yield pool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -76,11 +75,15 @@ def standing_of(target: str, states: Sequence[Status]) -> Standing:
 
 
 def groups(found: Iterable[Standing]) -> list[Group]:
-    """Put targets together that stand in the same place: the largest groups first, those behind that are odd."""
-    together: defaultdict[tuple[object, ...], list[Standing]] = defaultdict(list)
+    """Put targets together that stand in the same place: the largest groups first, those behind that are odd.
+
+    Of each group only the first is kept, so they may come one by one.
+    """
+    together: dict[tuple[object, ...], tuple[Standing, list[str]]] = {}
     for item in found:
-        together[item.kind, item.applied, item.pending, item.why].append(item)
-    made = [Group(items[0], tuple(item.target for item in items)) for items in together.values()]
+        key = (item.kind, item.applied, item.pending, item.why)
+        together.setdefault(key, (item, []))[1].append(item.target)
+    made = [Group(first, tuple(names)) for first, names in together.values()]
     return sorted(made, key=lambda group: (group.first.kind in {Kind.ODD, Kind.UNREACHABLE}, -len(group.targets)))
 
 

@@ -30,15 +30,14 @@ def command(app: App, *, to: str | None, phase: str | None, concurrency: int) ->
     There is one plan for all targets that stand in the same place, made in the first of them after the same checks.
     Nothing is changed.
     """
-    from sqlmigrate.fleet import planning, project, standing  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.fleet import planning, project  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.fleet.model import Wanted  # noqa: PLC0415  same
 
     fleet = opened(app)
     if to is not None:
         fleet.workshop.migrations.named(to)
     wanted = Wanted(to=to, phase=phase, allow_out_of_order=app.config.allow_out_of_order)
-    groups = standing.groups(project.stand(fleet, concurrency))
-    plans = [planning.plan_of(group, wanted, fleet.workshop) for group in groups]
+    plans = [planning.plan_of(group, wanted, fleet.workshop) for group in project.stand(fleet, concurrency)]
     app.output.result(targets=len(fleet.places), plans=[_as_json(item) for item in plans])
     for item in plans[:_PLANS]:
         app.output.line(*map(printable, _lines(item)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.cli.fleet.call import confirm, limits_of, manner_of, signals
 from sqlmigrate.cli.fleet.drawing import Drawing, summary
+from sqlmigrate.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,15 +70,37 @@ def carry_out(
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.fleet.report.sums import as_json  # noqa: PLC0415  same
 
+    _warn(app)
     ear = Ear(app.output)
     drawing = Drawing(app.output, asked.operation)
     limits, manner = limits_of(pace, len(fleet.places)), manner_of(app, pace)
     confirm(app, asked.question, always=asked.always)
     record = run(project.Call(limits, manner, drawing, ear.listening))
-    new = project.newcomers(app.config, record) if asked.whole else []
+    new = _newcomers(app, record) if asked.whole else []
     app.output.result(**as_json(record, new))
     summary(app.output, record, new)
     context.exit(_status(record, ear.number))
+
+
+def _newcomers(app: App, record: RunRecord) -> list[str]:
+    """Return the targets that are new since the run began; what has become of the run is told in any case."""
+    from sqlmigrate.fleet import project  # noqa: PLC0415  a run has loaded it
+
+    try:
+        return project.newcomers(app.config, record)
+    except Error as error:
+        app.output.warning(f"whether there are new targets is not known: {error}")
+        return []
+
+
+def _warn(app: App) -> None:
+    """Say which settings of the project hold for a single database only."""
+    config = app.config
+    settings = {"[hooks]": config.hooks, "check_drift": config.check_drift, "dump_after_apply": config.dump_after_apply}
+    if ignored := [name for name, value in settings.items() if value]:
+        app.output.warning(
+            f"{' and '.join(ignored)} {'is' if len(ignored) == 1 else 'are'} not for fleets, and ignored"
+        )
 
 
 def _status(record: RunRecord, number: int | None) -> int:

@@ -27,10 +27,10 @@ def command(app: App, *, concurrency: int) -> None:
     is explained: scripts that stopped half way, files that were edited or are missing, and targets that cannot be
     reached.
     """
-    from sqlmigrate.fleet import project, standing  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
     fleet = opened(app)
-    groups = standing.groups(project.stand(fleet, concurrency))
+    groups = project.stand(fleet, concurrency)
     app.output.result(targets=len(fleet.places), groups=[_as_json(group) for group in groups])
     for group in groups[:_GROUPS]:
         app.output.line(*_lines(group))
