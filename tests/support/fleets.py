@@ -12,7 +12,8 @@ from fixtures.postgres import Database
 from sqlmigrate.engine import Options
 from sqlmigrate.fleet.bringing import Workshop, bring, digest_of
 from sqlmigrate.fleet.inventory import Target
-from sqlmigrate.fleet.model import Order, Outcome, Wanted
+from sqlmigrate.fleet.model import Outcome, Wanted
+from sqlmigrate.fleet.order import Order
 from sqlmigrate.fleet.places import locate
 from sqlmigrate.history.model import Run
 from support.files import MigrationFiles
@@ -40,15 +41,17 @@ class Fleet(MigrationFiles):
                 session.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
                 self.add(name, database, schema=name)
 
-    def workshop(self, **values: Any) -> Workshop:
+    def workshop(self) -> Workshop:
         found = self.load()
 
         def place(name):
             return locate(self.targets[name], "sqlmigrate")
 
-        return Workshop(place, found, digest_of(found), Options(**self.options), **values)
+        return Workshop(place, found, digest_of(found), Options(**self.options))
 
     def bring(
         self, name: str, run: Run = RUN, *, patient: bool = False, workshop: Workshop | None = None, **wanted: Any
     ) -> Outcome:
-        return bring(Order(name, Wanted(**wanted), run, patient=patient), workshop or self.workshop())
+        return bring(
+            Order(name, Wanted(**wanted), run, Options(**self.options), patient=patient), workshop or self.workshop()
+        )

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine import Options, Preview, Result
     from sqlmigrate.events import Event
-    from sqlmigrate.fleet.model import Order, Wanted
+    from sqlmigrate.fleet.model import Wanted
+    from sqlmigrate.fleet.order import Order
     from sqlmigrate.fleet.places import Place
     from sqlmigrate.history import History
     from sqlmigrate.migrations import Migrations
@@ -51,17 +52,14 @@ _LOSS_HINT = "give --accept-loss to lose that in all targets"
 class Workshop:
     """What a process needs to carry out orders: each makes its own, for none of it goes from one to another.
 
-    `place` finds a target by its name, `files` is the digest of the migrations, and `options` are those of the project.
-    With `keep_data` (a protected environment) an apply that loses data is refused like a rollback, unless the order
-    accepts it.
+    `place` finds a target by its name, `files` is the digest of the migrations. `options` are those under which
+    targets are looked at; an order brings its own.
     """
 
     place: Callable[[str], Place]
     migrations: Migrations
     files: str
     options: Options
-    require_proof: bool = False
-    keep_data: bool = False
 
 
 @dataclass(slots=True)
@@ -127,19 +125,19 @@ def _brought(order: Order, workshop: Workshop) -> Outcome:
     except Exception as error:  # noqa: BLE001  one target's bug is no reason to leave the others
         return _failed(order, workshop, place, heard, as_bug(error))
     ran = [item.migration_id for item in result.ran]
-    done = _done(order, workshop, place, result.before, ran)
+    done = _done(order, place, result.before, ran)
     return Outcome(order.target, Verdict.DONE if done else Verdict.UNCHANGED, done)
 
 
 def _run(order: Order, workshop: Workshop, place: Place, heard: _Heard) -> Result:
-    options = _options(order, workshop, place)
+    options = _options(order, place)
     request = request_of(order.wanted, workshop.migrations)
     gate = _gate(order.wanted, workshop)
     return engine.run(place.conninfo, request, options, gate=gate, observer=heard, as_run=order.run)
 
 
-def _options(order: Order, workshop: Workshop, place: Place) -> Options:
-    options = options_of(place.target.schema, workshop.options)
+def _options(order: Order, place: Place) -> Options:
+    options = options_of(place.target.schema, order.options)
     if order.patient:
         return options
     return replace(options, lock_budget=min(options.lock_budget, SHORT), wait_lock=min(options.wait_lock, SHORT))
@@ -157,11 +155,11 @@ def _gate(wanted: Wanted, workshop: Workshop) -> Callable[[ServerInfo, Plan], No
     """Return what is asked of a plan before its first script: proofs, and that no data is lost unasked."""
 
     def gate(info: ServerInfo, planned: Plan, /) -> None:
-        if workshop.require_proof and wanted.operation == "apply":
+        if wanted.require_proof and wanted.operation == "apply":
             from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  only where it is asked for
 
             proofs.require(workshop.migrations, planned.steps, major=info.major)
-        if not wanted.accept_loss and (workshop.keep_data or wanted.operation == "rollback"):
+        if not wanted.accept_loss and (wanted.keep_data or wanted.operation == "rollback"):
             plan.require_none(planned.losses, hint=_LOSS_HINT)
 
     return gate
@@ -172,7 +170,7 @@ def _failed(order: Order, workshop: Workshop, place: Place | None, heard: _Heard
     found = _look(order, workshop, place) if place is not None and heard.begun else None
     done = tuple(heard.finished)
     if found is not None and place is not None:
-        done = _done(order, workshop, place, found.found, heard.finished)
+        done = _done(order, place, found.found, heard.finished)
     if found is not None and not found.plan.steps:
         return Outcome(order.target, Verdict.DONE, done)  # what was lost was only the answer
     blocked = isinstance(error, (LockBudgetSpent, RunLockBusy)) or (
@@ -187,12 +185,12 @@ def _look(order: Order, workshop: Workshop, place: Place) -> Preview | None:
     """Read where a target stands, and what is left to do there; None where it does not say."""
     try:
         request = request_of(order.wanted, workshop.migrations)
-        return engine.preview(place.conninfo, request, _options(order, workshop, place))
+        return engine.preview(place.conninfo, request, _options(order, place))
     except Error:
         return None
 
 
-def _done(order: Order, workshop: Workshop, place: Place, found: History, ran: Sequence[str]) -> tuple[str, ...]:
+def _done(order: Order, place: Place, found: History, ran: Sequence[str]) -> tuple[str, ...]:
     """Return what the run has done at a target, in this order or in one before: by its rows, and by what ran now.
 
     What was rolled back has no row any more; then the log tells.
@@ -200,13 +198,13 @@ def _done(order: Order, workshop: Workshop, place: Place, found: History, ran: S
     if order.wanted.operation == "apply":
         rows = [row.migration_id for row in found.applied if row.run_id == order.run.run_id]
     else:
-        rows = _rolled_back(order, workshop, place) if found.version is not None else []
+        rows = _rolled_back(order, place) if found.version is not None else []
     return tuple(dict.fromkeys([*rows, *ran]))
 
 
-def _rolled_back(order: Order, workshop: Workshop, place: Place) -> list[str]:
+def _rolled_back(order: Order, place: Place) -> list[str]:
     """Return what the log says that the run has rolled back; nothing where it cannot be read now."""
-    options = _options(order, workshop, place)
+    options = _options(order, place)
     wanted = history.LogFilter(operation="rollback", run_id=order.run.run_id)
     try:
         with connection.session(place.conninfo) as session:

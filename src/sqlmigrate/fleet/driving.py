@@ -16,12 +16,14 @@ from sqlmigrate.errors import redact
 from sqlmigrate.events.record import utc
 from sqlmigrate.fleet.coordinator import Stop
 from sqlmigrate.fleet.ledger.model import Entry
-from sqlmigrate.fleet.model import Failure, Order, Outcome, State, Verdict
+from sqlmigrate.fleet.model import Failure, Outcome, State, Verdict
+from sqlmigrate.fleet.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
+    from sqlmigrate.engine import Options
     from sqlmigrate.fleet.coordinator import Coordinator
     from sqlmigrate.fleet.model import Wanted, Wave
     from sqlmigrate.history.model import Run
@@ -92,6 +94,7 @@ class Driver:
     coordinator: Coordinator
     run: Run
     wanted: Wanted
+    options: Options
     submit: Callable[[Order], Future[Outcome]]
     ledger: Writer
     observer: Callable[[Step], None]
@@ -140,7 +143,7 @@ class Driver:
         self._note(Entry(name, State.RUNNING, now(), self._wave(), self._attempt(name)))
         patient = self.coordinator.attempts[name] > 1
         try:
-            future = self.submit(Order(name, self.wanted, self.run, patient=patient))
+            future = self.submit(Order(name, self.wanted, self.run, self.options, patient=patient))
         except Exception as error:  # noqa: BLE001  an executor that takes no more is the failure of a target
             self._end(name, _not_carried_out(name, error))
             return

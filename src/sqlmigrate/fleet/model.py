@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sqlmigrate.history.model import Run
 
 
 class Verdict(Enum):
@@ -84,7 +80,8 @@ class Wanted:
 
     For `apply` that is everything that is pending, as an ApplyRequest says it; for `rollback` that nothing is applied
     any more of what the run `of_run` has applied. `files` is the digest of the migrations that are meant, so that
-    whoever has others does nothing. `accept_loss` is as in `rollback --accept-loss`.
+    whoever has others does nothing. `accept_loss` is as in `rollback --accept-loss`; with `keep_data` (a protected
+    environment) an apply that loses data is refused like a rollback without it.
     """
 
     operation: str = "apply"
@@ -95,21 +92,10 @@ class Wanted:
     exact: bool = False
     of_run: str | None = None
     recorded: bool = False
+    require_proof: bool = False
+    keep_data: bool = False
     accept_loss: bool = False
     files: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be done at one target, by its name: bring it to a state under a run id.
-
-    An order that is not `patient` waits only shortly for others, and leaves the target to a later one.
-    """
-
-    target: str
-    wanted: Wanted
-    run: Run
-    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

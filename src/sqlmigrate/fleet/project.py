@@ -79,8 +79,6 @@ def read(config: Config, options: Options, *, part: tuple[int, int] | None = Non
         found,
         digest_of(found),
         options,
-        require_proof=config.require_proof,
-        keep_data=config.protected,
     )
     return Fleet(located, workshop)
 
@@ -140,7 +138,7 @@ def rebuild(config: Config, fleet: Fleet, concurrency: int) -> tuple[list[RunRec
 def begin(config: Config, fleet: Fleet, wanted: Wanted, waves: Sequence[Wave], call: Call) -> RunRecord:
     """Begin a run and carry it out; returns it once all of its targets have ended."""
     run = Run()
-    meant = replace(wanted, files=fleet.workshop.files)
+    meant = _meant(config, fleet, wanted)
     chosen = {name for wave in waves for name in wave.targets}
     others = tuple(name for name in fleet.places if name not in chosen)
     head = Head(run.run_id, now(), run.username, run.hostname, meant, tuple(waves), others, config.env)
@@ -155,13 +153,22 @@ def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRe
 
     The migrations are those of now: whoever has mended one that failed goes on with it.
     """
-    wanted = replace(record.head.wanted, files=fleet.workshop.files)
-    record = replace(record, head=replace(record.head, wanted=wanted))
+    record = replace(record, head=replace(record.head, wanted=_meant(config, fleet, record.head.wanted)))
     waves = [replace(wave, targets=tuple(filter(fleet.places.__contains__, wave.targets))) for wave in record.left()]
     ledger = ledger_of(config)
     _ensure_folder(ledger)
     with ledger.resumed(record, now()) as writer:
         return _carried_out(record, fleet, [wave for wave in waves if wave.targets], writer, call)
+
+
+def _meant(config: Config, fleet: Fleet, wanted: Wanted) -> Wanted:
+    """Add to what is wanted what the settings ask for, and which files are meant."""
+    return replace(
+        wanted,
+        files=fleet.workshop.files,
+        require_proof=wanted.require_proof or config.require_proof,
+        keep_data=wanted.keep_data or config.protected,
+    )
 
 
 def _ensure_folder(ledger: Ledger) -> None:
@@ -178,6 +185,7 @@ def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer:
             coordinator,
             Run(head.run_id, head.username, head.hostname),
             head.wanted,
+            fleet.workshop.options,
             lambda order: pool.submit(bring, order, fleet.workshop),
             writer,
             call.observer,

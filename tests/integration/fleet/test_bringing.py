@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
-from sqlmigrate.fleet.model import Order, Verdict, Wanted
+from sqlmigrate.engine import Options
+from sqlmigrate.fleet.model import Verdict, Wanted
+from sqlmigrate.fleet.order import Order
 from sqlmigrate.runlock.lock import lock_key
 from support.fleets import OTHER, RUN
 
@@ -110,7 +112,7 @@ def test_a_target_that_cannot_be_reached_fails_and_no_password_is_told(fleet, da
     assert (outcome.verdict, outcome.failure.kind) == (Verdict.BLOCKED, "ConnectionFailed")
     assert "missing" in outcome.failure.message
     assert "geheim" not in repr(outcome)
-    order = Order("main", Wanted(), RUN)
+    order = Order("main", Wanted(), RUN, Options())
     assert pickle.loads(pickle.dumps(order)) == order
     assert b"geheim" not in pickle.dumps(outcome) + pickle.dumps(order)
 
@@ -157,6 +159,21 @@ def test_nothing_is_lost_that_nobody_has_accepted(fleet, database, conn):
     assert (outcome.verdict, outcome.failure.kind) == (Verdict.FAILED, "LossNotAccepted")
     assert outcome.failure.message.startswith("data would be lost: table public.a")
     assert fleet.bring("main", OTHER, accept_loss=True, **back).migrations == ("a",)
+
+
+def test_a_protected_environment_keeps_its_data_and_a_proof_may_be_asked_for(fleet, database, conn):
+    fleet.add("main", database)
+    fleet.tables("a")
+    fleet.bring("main")
+    conn.execute("ALTER TABLE a ADD x int; INSERT INTO a VALUES (1)")
+    fleet.migration("b", "DROP TABLE a;\n", rollback="CREATE TABLE a ();\n")
+
+    assert fleet.bring("main", OTHER, keep_data=True).failure.kind == "LossNotAccepted"
+    unproven = fleet.bring("main", OTHER, require_proof=True)
+    assert unproven.failure.kind == "MigrationsError"
+    assert "b.sql" in unproven.failure.message
+    assert tables(conn) == ["public.a"]
+    assert fleet.bring("main", OTHER).migrations == ("b",)
 
 
 def test_other_files_than_those_of_the_run_do_nothing(fleet, database, conn):

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from sqlmigrate.engine import Options
 from sqlmigrate.fleet.coordinator import Coordinator, Stop
 from sqlmigrate.fleet.driving import Driver, Manner, Stopping, TargetEnded, WaveBegun
 from sqlmigrate.fleet.model import Failure, Limits, Outcome, State, Verdict, Wanted, Wave
@@ -50,7 +51,7 @@ def driven(task, *waves, executor=None, limits=None, manner=None):
     ledger, steps = Kept(), []
     executor = executor or Calling()
     driver = Driver(
-        coordinator, Run("r"), Wanted(), lambda order: executor.submit(task, order), ledger, steps.append,
+        coordinator, Run("r"), Wanted(), Options(), lambda order: executor.submit(task, order), ledger, steps.append,
         manner or Manner(),
     )  # fmt: skip
     return driver, ledger, steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,7 +35,10 @@ def command(context: click.Context, /, app: App, *, run: str, **pace: Any) -> No
         app.output.warning(f"{named(gone)} {'is' if len(gone) == 1 else 'are'} no target any more")
     if record.head.wanted.files != fleet.workshop.files:
         app.output.warning("the migrations are not those that this run was begun with; it goes on with those of now")
-    operation = record.head.wanted.operation
+    wanted = record.head.wanted
+    if app.accept_loss:
+        record = replace(record, head=replace(record.head, wanted=replace(wanted, accept_loss=True)))
+    operation = wanted.operation
     question = f"Go on with the {operation} of run {record.head.run_id[:8]} in {counted(len(left), 'target')}?"
     asked = Asked(operation, question, always=operation == "rollback")
     carry_out(context, app, fleet, asked, pace, lambda call: project.resume(app.config, fleet, record, call))
