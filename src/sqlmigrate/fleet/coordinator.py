@@ -27,6 +27,7 @@ class Stop(Enum):
 
     SAME_ERROR = "the same error came back"
     MAX_FAILURES = "too many targets failed"
+    WAVE_FAILED = "most targets of the wave failed"
     DEADLINE = "the deadline has passed"
     NOT_APPROVED = "the next wave was not approved"
     INTERRUPTED = "interrupted"
@@ -108,6 +109,7 @@ class Coordinator:
         self._settle(name, state)
         if state is State.FAILED:
             self._count_failure(fingerprint)
+        self._judge_wave()
         return state
 
     def stop(self, why: Stop) -> None:
@@ -151,6 +153,14 @@ class Coordinator:
             self.stop(Stop.SAME_ERROR)
         elif self.limits.max_failures is not None and self._counts[State.FAILED] >= self.limits.max_failures:
             self.stop(Stop.MAX_FAILURES)
+
+    def _judge_wave(self) -> None:
+        """Begin no other wave behind one that mostly failed, few as its targets may be: a canary is for that."""
+        if self.upcoming is None or self.wave is None:
+            return
+        states = Counter(self.states[name] for name in self.wave.targets)
+        if states[State.FAILED] > sum(states[state] for state in WELL):
+            self.stop(Stop.WAVE_FAILED)
 
     def _settle(self, name: str, state: State) -> None:
         self.states[name] = state

@@ -78,6 +78,17 @@ def test_failures_of_different_kinds_count_together_where_a_number_is_given():
     assert opened(found) == []
 
 
+def test_no_wave_is_begun_behind_one_that_mostly_failed():
+    found = coordinator("ab", "c")
+
+    for name in opened(found):
+        found.ended(name, Verdict.FAILED, name)
+
+    assert found.stopped is Stop.WAVE_FAILED
+    assert found.states["c"] is State.LEFT
+    assert found.finished
+
+
 def test_the_next_wave_waits_until_it_is_told_to_begin():
     found = coordinator("ab", "c")
 
