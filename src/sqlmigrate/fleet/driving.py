@@ -129,15 +129,18 @@ class Driver:
     def _go_on(self, wave: Wave) -> None:
         """Go on to the next wave, unless somebody or something stops the run before."""
         end = time.monotonic() + self.manner.pause
-        while self.manner.pause and not self.coordinator.stopped and time.monotonic() < end:
+        while self.manner.pause and not self._is_stopped() and time.monotonic() < end:
             self._take(end)
-        if self.coordinator.stopped:
-            return
-        if self.manner.approve is not None and not self.manner.approve(wave):
+        if not self._is_stopped() and self.manner.approve is not None and not self.manner.approve(wave):
             self._stop(Stop.NOT_APPROVED)
-            return
-        self.coordinator.proceed()
-        self._begin_wave()
+        while not self._told.empty():  # nothing is under way, so it is somebody who stops
+            self._take(None)
+        if not self._is_stopped():
+            self.coordinator.proceed()
+            self._begin_wave()
+
+    def _is_stopped(self) -> bool:
+        return self.coordinator.stopped is not None
 
     def _open(self, name: str) -> None:
         self._note(Entry(name, State.RUNNING, now(), self._wave(), self._attempt(name)))

@@ -133,6 +133,15 @@ def test_the_next_wave_is_begun_when_somebody_approves_it():
     assert ledger.ended == "the next wave was not approved"
 
 
+def test_who_stops_a_run_between_two_waves_is_heard_before_the_next_one_begins():
+    driver, ledger, _ = driven(done, "a", "b", manner=Manner(approve=lambda _: driver.interrupt() is None))
+
+    driver.drive()
+
+    assert ledger.last() == {"a": State.DONE}
+    assert ledger.ended == "interrupted"
+
+
 def test_behind_the_deadline_nothing_is_opened():
     driver, ledger, _ = driven(done, "a", "b", manner=Manner(deadline=time.monotonic()))
 
