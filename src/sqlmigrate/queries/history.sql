@@ -18,6 +18,7 @@ WHERE class.relkind IN ('r', 'p')
   AND class.relpersistence <> 't'
   AND attribute.attnum > 0
   AND NOT attribute.attisdropped
+  AND (%(within)s::pg_catalog.name IS NULL OR space.nspname = %(within)s::pg_catalog.name)
 GROUP BY space.nspname, class.relname
 HAVING class.relname = ANY (%(names)s::pg_catalog.name[])
     OR pg_catalog.count(*) FILTER (WHERE attribute.attname = ANY (%(columns)s::pg_catalog.name[])) > 3

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlmigrate.engine import Options
 from sqlmigrate.fleet.model import Verdict, Wanted
 from sqlmigrate.fleet.order import Order
+from sqlmigrate.migrations import migration_hash
 from sqlmigrate.runlock.lock import lock_key
 from support.fleets import OTHER, RUN
 
@@ -69,6 +70,20 @@ def test_tenants_of_one_database_never_mistake_each_others_history(fleet, databa
     assert tables(conn) == sorted(["public.a", *(f"{name}.{table}" for name in left for table in "ab")])
     assert [fleet.bring(name, OTHER).verdict for name in left] == [Verdict.UNCHANGED] * 2
     assert fleet.bring("acme", OTHER).migrations == ("a", "b")
+
+
+def test_what_another_tool_has_done_in_one_tenant_is_no_reason_for_another_one(fleet, database, conn):
+    fleet.tenants(database, "acme", "bolt")
+    fleet.tables("a")
+    columns = "migration_hash varchar(64), migration_id varchar(255), applied_at_utc timestamp"
+    conn.execute(f"CREATE TABLE acme._yoyo_migration ({columns})")
+    conn.execute("INSERT INTO acme._yoyo_migration VALUES (%s, 'a', now())", [migration_hash("a")])
+
+    assert fleet.bring("bolt").migrations == ("a",)
+    outcome = fleet.bring("acme")
+
+    assert outcome.failure.kind == "HistoryError"
+    assert "a is applied, says acme._yoyo_migration" in outcome.failure.message
 
 
 def test_a_tenant_finds_what_the_project_names_behind_its_schema_and_nothing_else(fleet, database, conn):
