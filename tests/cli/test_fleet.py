@@ -220,10 +220,11 @@ def test_a_ledger_that_was_lost_is_made_anew_from_the_histories(project, fleet, 
     second = sqlmigrate("fleet", "apply", "--wave", "2", "--json").document["run_id"]
     back = sqlmigrate("fleet", "rollback", second, "--yes", "--json").document["run_id"]
     shutil.rmtree(ledger)
-    assert sqlmigrate("fleet", "runs").stdout == "there is no run yet\n"
-    assert sqlmigrate("fleet", "rollback", first, "--yes").status == 2
+    assert sqlmigrate("fleet", "report", second, "--json").document["counts"] == {"done": 2, "waiting": 10}
+    assert [run["run_id"] for run in sqlmigrate("fleet", "runs", "--json").document["runs"]] == [second]
+    shutil.rmtree(ledger)
 
-    runs = sqlmigrate("fleet", "runs", "--rebuild", "--json").document["runs"]
+    runs = sqlmigrate("fleet", "runs", "--json").document["runs"]
 
     assert [(run["run_id"], run["operation"], run["wanted"]["to"], run["counts"]) for run in runs] == [
         (back, "rollback", None, {"done": 2, "waiting": 10}),
@@ -231,6 +232,9 @@ def test_a_ledger_that_was_lost_is_made_anew_from_the_histories(project, fleet, 
         (first, "apply", "2_b", {"done": 8, "waiting": 4}),
     ]
     assert "0 runs added" in sqlmigrate("fleet", "runs", "--rebuild").stderr
+    shutil.rmtree(ledger)
+    assert sqlmigrate("fleet", "report", "last", "--json").document["run_id"] == back
+    assert "there is no run 12345678" in sqlmigrate("fleet", "report", "12345678").stderr
     assert sqlmigrate("fleet", "resume", back, "--yes", "--json").document["counts"] == {"done": 2, "unchanged": 10}
     assert with_table(fleet, "2_b") == TENANTS[:8]
     assert sqlmigrate("fleet", "resume", first, "--json").document["counts"] == {"done": 12}

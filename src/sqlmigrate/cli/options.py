@@ -160,8 +160,8 @@ def fleet_running(command: F) -> F:
 
 
 def fleet_recalling(command: F) -> F:
-    """Add to a command the options of those that only read what was written down of a fleet's runs."""
-    return _with_app(command, _OF_FLEETS)
+    """Add to a command the options of those that read what was written down of a fleet's runs."""
+    return _with_app(command, (_TARGETS[0], *_OF_FLEETS))
 
 
 def forgetting(command: F) -> F:

@@ -115,8 +115,10 @@ def compare(config: Config, fleet: Fleet, concurrency: int) -> list[Likeness]:
         return catalogs.likenesses(item for items in found for item in items)
 
 
-def rebuild(config: Config, fleet: Fleet, concurrency: int) -> tuple[list[RunRecord], dict[str, str]]:
-    """Write the runs into the ledger that the histories of the targets know and it does not.
+def rebuild(
+    config: Config, fleet: Fleet, concurrency: int, chosen: Callable[[RunRecord], bool] = lambda _: True
+) -> tuple[list[RunRecord], dict[str, str]]:
+    """Write the `chosen` runs into the ledger that the histories of the targets know and it does not.
 
     Returns those, and why the history of some targets could not be read, by their names.
     """
@@ -126,7 +128,7 @@ def rebuild(config: Config, fleet: Fleet, concurrency: int) -> tuple[list[RunRec
         logs = list(pool.map(lambda place: read_log(place, fleet.workshop.options), fleet.places.values()))
     ledger = ledger_of(config)
     known = {record.head.run_id for record in ledger.runs()}
-    new = [item for item in rebuilt(logs, fleet.workshop.migrations) if item.head.run_id not in known]
+    new = [item for item in rebuilt(logs, fleet.workshop.migrations) if item.head.run_id not in known and chosen(item)]
     _ensure_folder(ledger)
     for record in new:
         with ledger.begun(record.head) as writer:

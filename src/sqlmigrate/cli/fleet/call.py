@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.output import is_terminal
-from sqlmigrate.errors import ConfirmationRequired
+from sqlmigrate.errors import ConfirmationRequired, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.fleet.driving import Manner
+    from sqlmigrate.fleet.ledger import RunRecord
     from sqlmigrate.fleet.model import Limits, Wave
     from sqlmigrate.fleet.project import Fleet
 
@@ -29,6 +30,9 @@ _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _WORD = "continue"
 _NAMED = 5
+_AT_ONCE = 16  # histories that are read
+_LISTS = ("targets", "targets_query", "targets_command")
+LAST = "last"
 
 
 def opened(app: App, part: tuple[int, int] | None = None) -> Fleet:
@@ -41,6 +45,44 @@ def opened(app: App, part: tuple[int, int] | None = None) -> Fleet:
     on = f" on {clusters} clusters" if clusters > 1 else ""
     app.output.always(f"{counted(len(fleet.places), 'target')}{on} ({_source(app)}{env})")
     return fleet
+
+
+def run_of(app: App, name: str, fleet: Fleet | None = None) -> RunRecord:
+    """Return a run of the ledger; one that it does not know is looked for in the histories of the targets.
+
+    Raises UsageError where there is none.
+    """
+    from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
+
+    try:
+        return project.ledger_of(app.config).find(name)
+    except UsageError:
+        if not _lists_targets(app):
+            raise
+        rebuild(app, fleet or opened(app), lambda record: is_called(record, name))
+        return project.ledger_of(app.config).find(name)
+
+
+def is_called(record: RunRecord, name: str) -> bool:
+    """Tell whether a run that only histories know may be meant: by its id, or as one of several targets."""
+    return record.head.run_id.startswith(name) or (name == LAST and len(record.entries) > 1)
+
+
+def rebuild(app: App, fleet: Fleet, chosen: Callable[[RunRecord], bool]) -> None:
+    """Add runs to the ledger that only the histories of the targets know, and say how many, and who was not asked."""
+    from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
+
+    new, unread = project.rebuild(app.config, fleet, _AT_ONCE, chosen)
+    app.output.progress(f"{counted(len(new), 'run')} added from the histories of the targets")
+    for name, why in unread.items():
+        app.output.warning(f"{name} has not been asked: {why}")
+
+
+def knows_no_run(app: App) -> bool:
+    """Tell whether there are targets, and a ledger without any run: it may have been lost."""
+    from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
+
+    return _lists_targets(app) and not project.ledger_of(app.config).runs()
 
 
 def confirm(app: App, question: str, *, always: bool) -> None:
@@ -80,9 +122,12 @@ def part_of(part: int | None, of: int | None) -> tuple[int, int] | None:
     return part, of
 
 
+def _lists_targets(app: App) -> bool:
+    return any(getattr(app.config, name) for name in _LISTS)
+
+
 def _source(app: App) -> str:
-    names = ("targets", "targets_query", "targets_command")
-    given = next((name for name in names if getattr(app.config, name)), names[0])
+    given = next((name for name in _LISTS if getattr(app.config, name)), _LISTS[0])
     if given == "targets":
         return f"{app.config.targets}"
     return f"{given}, {app.config.source(given)}"

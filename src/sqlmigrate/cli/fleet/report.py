@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqlmigrate.cli.fleet.call import run_of
 from sqlmigrate.cli.fleet.drawing import said_of, summary
 from sqlmigrate.cli.options import fleet_recalling
 
@@ -28,10 +29,9 @@ def command(app: App, *, run: str, everything: bool, form: str | None) -> None:
     RUN is its id, the beginning of it, or `last`. To keep the report in a file, redirect it: the format html is one
     page, without scripts.
     """
-    from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.fleet.report.sums import as_json  # noqa: PLC0415  same
+    from sqlmigrate.fleet.report.sums import as_json  # noqa: PLC0415  --help needs none of it
 
-    record = project.ledger_of(app.config).find(run)
+    record = run_of(app, run)
     output = replace(app.output, as_json=app.output.as_json or form == "json")
     output.result(**as_json(record))
     if output.as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.fleet.call import counted, named, opened
+from sqlmigrate.cli.fleet.call import counted, named, opened, run_of
 from sqlmigrate.cli.fleet.running import Asked, carry_out
 from sqlmigrate.cli.options import fleet_running
 
@@ -27,8 +27,8 @@ def command(context: click.Context, /, app: App, *, run: str, **pace: Any) -> No
     """
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
-    record = project.ledger_of(app.config).find(run)
     fleet = opened(app)
+    record = run_of(app, run, fleet)
     left = [name for wave in record.left() for name in wave.targets]
     gone = [name for name in left if name not in fleet.places]
     if gone:

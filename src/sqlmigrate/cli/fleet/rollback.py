@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.fleet.call import counted, named, opened
+from sqlmigrate.cli.fleet.call import counted, named, opened, run_of
 from sqlmigrate.cli.fleet.running import Asked, carry_out
 from sqlmigrate.cli.options import fleet_running
 
@@ -31,8 +31,8 @@ def command(context: click.Context, /, app: App, *, run: str, recorded: bool, **
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
     from sqlmigrate.fleet.model import Wanted, Wave  # noqa: PLC0415  same
 
-    taken_back = project.ledger_of(app.config).find(run)
     fleet = opened(app)
+    taken_back = run_of(app, run, fleet)
     names = _names(app, fleet, taken_back)
     wanted = Wanted(operation="rollback", of_run=taken_back.head.run_id, recorded=recorded, accept_loss=app.accept_loss)
     waves = (Wave("all", names),) if names else ()

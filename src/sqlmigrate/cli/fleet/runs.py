@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.fleet.call import counted, opened
+from sqlmigrate.cli.fleet.call import LAST, is_called, knows_no_run, opened, rebuild
 from sqlmigrate.cli.foreign_text import printable
-from sqlmigrate.cli.options import fleet_reading
+from sqlmigrate.cli.options import fleet_recalling
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 @click.command(name="runs")
-@click.option("--rebuild", is_flag=True, help="First add the runs that only the histories of the targets know.")
-@fleet_reading
-def command(app: App, *, rebuild: bool, concurrency: int) -> None:
+@click.option(
+    "--rebuild", "everything", is_flag=True, help="First add all runs that only the histories of the targets know."
+)
+@fleet_recalling
+def command(app: App, *, everything: bool) -> None:
     """List the runs of this project, the newest first.
 
-    They are read from what was written down while they ran. Where that was lost, --rebuild makes it anew.
+    They are read from what was written down while they ran. Where there is nothing, the histories of the targets are
+    asked for runs of several; --rebuild asks them for all runs.
     """
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
-    if rebuild:
-        new, unread = project.rebuild(app.config, opened(app), concurrency)
-        app.output.progress(f"{counted(len(new), 'run')} added from the histories of the targets")
-        for name, why in unread.items():
-            app.output.warning(f"{name} has not been asked: {why}")
+    if everything or knows_no_run(app):
+        rebuild(app, opened(app), lambda record: everything or is_called(record, LAST))
     found = project.ledger_of(app.config).runs()
     app.output.result(runs=[_as_json(record) for record in found])
     if not found:
