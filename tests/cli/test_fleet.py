@@ -172,7 +172,7 @@ def test_what_is_odd_is_explained_in_few_lines(project, fleet, sqlmigrate, datab
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--wave", "x"), "'x' is no wave"),
+        (("--wave", "0.5"), "'0.5' is no wave"),
         (("--wave", "tag:none"), "no target has the tag none"),
         (("--max-failures", "0"), "--max-failures: '0' is neither"),
         (("--max-failures", "5.5"), "--max-failures: '5.5' is neither"),

@@ -13,11 +13,11 @@ from sqlmigrate.fleet.model import Wave
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-REST = "rest"
 ALL = "all"
 """The name of the one wave where none is asked for."""
 _WISH = re.compile(
-    r"(?:(?P<name>[^=]+)=)?(?:tag:(?P<tag>.+)|(?P<count>\d{1,9})|(?P<share>\d{1,3}(?:\.\d{1,6})?)%|rest)"
+    r"(?:(?P<name>[^=]+)=)?"
+    r"(?:(?P<count>\d{1,9})|(?P<share>\d{1,3}(?:\.\d{1,6})?)%|(?P<rest>rest)|tag:(?P<tag>.+)|(?P<word>[^\W\d][\w.-]*))"
 )
 _HINT = "write 5, 1%, tag:NAME or rest, each with a name before it if you like: canary=5"
 
@@ -33,7 +33,10 @@ class Wish:
 
 
 def read_wish(text: str) -> Wish:
-    """Read `[NAME=]N`, `[NAME=]P%`, `[NAME=]tag:TAG` or `[NAME=]rest`; raises UsageError."""
+    """Read `[NAME=]N`, `[NAME=]P%`, `[NAME=]rest` or `[NAME=]tag:TAG`; raises UsageError.
+
+    A word may stand for the tag of that name.
+    """
     found = _WISH.fullmatch(text)
     if found is None:
         raise UsageError(f"{text!r} is no wave", hint=_HINT)
@@ -41,7 +44,7 @@ def read_wish(text: str) -> Wish:
         found["name"] or text,
         count=int(found["count"]) if found["count"] else None,
         share=float(found["share"]) if found["share"] else None,
-        tag=found["tag"],
+        tag=found["tag"] or found["word"],
     )
     if wish.count == 0 or (wish.share is not None and not 0 < wish.share <= 100):  # noqa: PLR2004  percent
         raise UsageError(f"a wave of {text} has no targets", hint=_HINT)

@@ -29,6 +29,14 @@ def test_each_target_is_in_the_first_wave_that_asks_for_it():
     }
 
 
+def test_a_word_stands_for_the_tag_of_that_name():
+    assert waves("beta", "first=eu", "rest") == {
+        "beta": ("beta1", "beta2"),
+        "rest": (*(f"t{number}" for number in range(1, 11)), "c1"),
+    }
+    assert waves("first=canary") == {"first": ("c1",)}
+
+
 def test_a_share_is_of_all_targets_and_at_least_one():
     assert waves("1%") == {"1%": ("t1",)}
     assert waves("later=tag:eu", "100%")["100%"] == tuple(name for name in TAGS if name != "beta2")
@@ -43,9 +51,7 @@ def test_a_wave_for_which_nothing_is_left_is_left_out():
     assert waves("rest", tags={}) == {}
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0", "0%", "101%", "canary", "canary=", "=5", "tag:", "-1", "1.5", "5 %", "rest=x"]
-)
+@pytest.mark.parametrize("text", ["", "0", "0%", "101%", "canary=", "=5", "tag:", "-1", "1.5", "5 %", "a b"])
 def test_what_is_no_wave_is_refused(text):
     with pytest.raises(UsageError) as caught:
         read_wish(text)
