@@ -104,6 +104,7 @@ def test_there_is_one_plan_for_all_targets_in_one_place(project, fleet, sqlmigra
 
     plans = sqlmigrate("fleet", "plan", "--json").document["plans"]
     shown = sqlmigrate("fleet", "plan", "--to", "1_a").lines
+    assert sqlmigrate("fleet", "apply", "--dry-run", "--to", "1_a").lines == shown
 
     assert [(plan["count"], plan["migrations"], len(plan["losses"])) for plan in plans] == [
         (9, ["2_b"], 1), (3, ["1_a", "2_b"], 0),

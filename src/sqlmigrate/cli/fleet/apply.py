@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.fleet.call import counted, opened, part_of
+from sqlmigrate.cli.fleet.plan import show
 from sqlmigrate.cli.fleet.running import Asked, carry_out
 from sqlmigrate.cli.options import fleet_running
 from sqlmigrate.sql.directives import PHASES
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.command(name="apply")
 @click.option("--to", metavar="ID", help="Apply up to and including this migration.")
 @click.option("--phase", type=click.Choice(PHASES), help="Stop before the first migration of the other phase.")
+@click.option("--dry-run", is_flag=True, help="Show what would run, as `fleet plan` does, and run nothing.")
 @click.option(
     "--allow-out-of-order", is_flag=True, default=None, help="Also apply migrations that are older than applied ones."
 )
@@ -46,6 +48,7 @@ def command(
     *,
     to: str | None,
     phase: str | None,
+    dry_run: bool,
     single_transaction: bool,
     exact: bool,
     wishes: tuple[str, ...],
@@ -73,6 +76,9 @@ def command(
         exact=exact,
         accept_loss=app.accept_loss,
     )
+    if dry_run:
+        show(app, fleet, wanted, pace["concurrency"])
+        return
     asked = Asked("apply", _question(waves), whole=part is None)
     carry_out(context, app, fleet, asked, pace, lambda call: project.begin(app.config, fleet, wanted, waves, call))
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.fleet.model import Wanted
     from sqlmigrate.fleet.planning import GroupPlan
+    from sqlmigrate.fleet.project import Fleet
 
 _PLANS = 30  # on a screen
 
@@ -30,13 +32,19 @@ def command(app: App, *, to: str | None, phase: str | None, concurrency: int) ->
     There is one plan for all targets that stand in the same place, made in the first of them after the same checks.
     Nothing is changed.
     """
-    from sqlmigrate.fleet import planning, project  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.fleet.model import Wanted  # noqa: PLC0415  same
+    from sqlmigrate.fleet.model import Wanted  # noqa: PLC0415  --help needs none of it
 
     fleet = opened(app)
     if to is not None:
         fleet.workshop.migrations.named(to)
     wanted = Wanted(to=to, phase=phase, allow_out_of_order=app.config.allow_out_of_order)
+    show(app, fleet, wanted, concurrency)
+
+
+def show(app: App, fleet: Fleet, wanted: Wanted, concurrency: int) -> None:
+    """Print what a run would do in the targets, and change nothing."""
+    from sqlmigrate.fleet import planning, project  # noqa: PLC0415  --help needs none of it
+
     plans = [planning.plan_of(group, wanted, fleet.workshop) for group in project.stand(fleet, concurrency)]
     app.output.result(targets=len(fleet.places), plans=[_as_json(item) for item in plans])
     for item in plans[:_PLANS]:
