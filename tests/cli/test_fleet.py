@@ -7,10 +7,12 @@ import shutil
 import signal
 
 import pytest
+from jsonschema import Draft202012Validator
 from psycopg import sql
 
 from support.command import ended, started
 from support.contents import tables
+from support.places import ROOT
 from support.waiting import wait_until
 
 TENANTS = [f"t{number:02}" for number in range(12)]
@@ -242,6 +244,25 @@ def test_a_ledger_that_was_lost_is_made_anew_from_the_histories(project, fleet, 
     assert (with_table(fleet, "2_b"), with_table(fleet, "3_c")) == (TENANTS, [])
     assert sqlmigrate("fleet", "rollback", first, "--yes", "--json").document["counts"] == {"done": 12}
     assert with_table(fleet, "1_a") == []
+
+
+def test_what_happens_is_told_to_programs_too(project, fleet, sqlmigrate, tmp_path):
+    file, log = tmp_path / "events.jsonl", tmp_path / "log"
+    project.migration("2_b", "SELECT 1 / 0;\n", rollback="SELECT 1;\n")
+
+    run = sqlmigrate("fleet", "apply", "--wave", "1", "--wave", "rest", "--events", file, "--log-file", log, "--json")
+
+    found = [json.loads(line) for line in file.read_text().splitlines()]
+    schema = json.loads((ROOT / "docs" / "events.schema.json").read_text())
+    assert [error.message for event in found for error in Draft202012Validator(schema).iter_errors(event)] == []
+    assert [event["event"] for event in found] == ["wave_begun", "target_ended", "fleet_stopped", "run_ended"]
+    assert {event["fleet_run_id"] for event in found[:-1]} == {run.document["run_id"]}
+    ended = found[1]
+    assert (ended["state"], ended["migration_ids"], ended["fingerprint"]) == (
+        "failed", ["1_a"], run.document["failures"][0]["fingerprint"],
+    )  # fmt: skip
+    assert found[-1]["exit_status"] == run.status == 1
+    assert "division by zero" in log.read_text()
 
 
 def test_runs_may_be_kept_in_a_control_database(project, fleet, sqlmigrate, database_factory, ledger):

@@ -156,7 +156,10 @@ def fleet_reading(command: F) -> F:
 
 def fleet_running(command: F) -> F:
     """Add to a command the options of those that run scripts in the targets of a fleet."""
-    return _with_app(command, (*_TARGETS, *_PACE, *_CONFIRMING, _ACCEPTING, *_RUNNING, *_GUARDS, _DURABLE, *_OF_FLEETS))
+    return _with_app(
+        command,
+        (*_TARGETS, *_PACE, *_CONFIRMING_FLEET, _ACCEPTING, *_RUNNING, *_GUARDS, _DURABLE, *RECORDING, *_OF_FLEETS),
+    )
 
 
 def fleet_recalling(command: F) -> F:

@@ -53,13 +53,13 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True)
-class NotKept:
+class NotAllKept:
     """The ledger does not have all of a run, and why; the histories of the targets have."""
 
     why: str
 
 
-Step = WaveBegun | TargetEnded | Stopping | NotKept
+Step = WaveBegun | TargetEnded | Stopping | NotAllKept
 
 
 class Writer(Protocol):

@@ -11,7 +11,7 @@ from sqlmigrate import migrations
 from sqlmigrate.fleet import inventory, standing
 from sqlmigrate.fleet.bringing import Workshop, bring, digest_of
 from sqlmigrate.fleet.coordinator import Coordinator
-from sqlmigrate.fleet.driving import Driver, Manner, NotKept, now
+from sqlmigrate.fleet.driving import Driver, Manner, NotAllKept, now
 from sqlmigrate.fleet.ledger import Head, LocalLedger, RunRecord
 from sqlmigrate.fleet.model import Limits
 from sqlmigrate.fleet.places import locate_all
@@ -200,7 +200,7 @@ def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer:
             with call.listening(driver):
                 driver.drive()
     if writer.broken:
-        call.observer(NotKept(writer.broken))
+        call.observer(NotAllKept(writer.broken))
     why = coordinator.stopped.value if coordinator.stopped else None
     return RunRecord(head, {**record.entries, **driver.entries}, now(), why)
 

@@ -33,7 +33,7 @@ class Drawing:
 
     def __call__(self, step: Step) -> None:
         """Draw a step."""
-        from sqlmigrate.fleet.driving import NotKept, Stopping, TargetEnded, WaveBegun  # noqa: PLC0415  a run has loaded it
+        from sqlmigrate.fleet.driving import NotAllKept, Stopping, TargetEnded, WaveBegun  # noqa: PLC0415  a run has loaded it
 
         match step:
             case WaveBegun(wave):
@@ -41,7 +41,7 @@ class Drawing:
                 self.output.progress(printable(f"wave {wave.name}: {counted(self._size, 'target')}"))
             case TargetEnded(entry, left):
                 self._target(entry, left)
-            case NotKept(why):
+            case NotAllKept(why):
                 self.output.warning(printable(f"not all of this run was written down: {why}"))
             case Stopping(why, running):
                 still = f"; {counted(running, 'target')} still under way" if running else ""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import click
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.cli.fleet.noting import Noting
     from sqlmigrate.cli.output import Output
     from sqlmigrate.fleet.driving import Driver
     from sqlmigrate.fleet.ledger import RunRecord
@@ -42,6 +43,7 @@ class Ear:
     """Hears Ctrl-C and SIGTERM, which stop the run instead of the process; `number` is the first that came."""
 
     output: Output
+    noting: Noting
     number: int | None = None
 
     @contextmanager
@@ -54,6 +56,7 @@ class Ear:
                 self.output.always("stopping: no more targets are opened; once more, and none is waited for")
             driver.interrupt()
 
+        self.noting.run_id = driver.run.run_id
         with signals(stop):
             yield
 
@@ -71,11 +74,13 @@ def carry_out(
     from sqlmigrate.fleet.report.sums import as_json  # noqa: PLC0415  same
 
     _warn(app)
-    ear = Ear(app.output)
-    drawing = Drawing(app.output, asked.operation)
+    from sqlmigrate.cli.fleet.noting import Noting  # noqa: PLC0415  same
+
+    noting = Noting(app.output.recorder, Drawing(app.output, asked.operation))
+    ear = Ear(app.output, noting)
     limits, manner = limits_of(pace, len(fleet.places)), manner_of(app, pace)
     confirm(app, asked.question, always=asked.always)
-    record = run(project.Call(limits, manner, drawing, ear.listening))
+    record = run(project.Call(limits, manner, noting, ear.listening))
     new = _newcomers(app, record) if asked.whole else []
     app.output.result(**as_json(record, new))
     summary(app.output, record, new)
