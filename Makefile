@@ -39,6 +39,9 @@ help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '%-25s %s\n' "  $$name" "$$text"; done
 
+fleet-demo: install ## Show a change over 50 databases on an embedded PostgreSQL
+	@$(BIN)/python tools/fleet_demo.py
+
 demo: install ## Carry out the shipped change on an embedded PostgreSQL
 	@tools/demo.sh run
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from batches import changing
 from comparing import compare
 from contestants import contestants
+from fleets import fleets, simulated
 from growing import Bench, concurrently, durable, growing, scaling
 from guarding import guarding, watching
 from judging import judge
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("local", "delayed", "trips", "start", "reader", "dump", "proofs"),
-    *("growth", "seeds", "durable", "concurrently", "scale", "linters", "guards", "batches"),
+    *("growth", "seeds", "durable", "concurrently", "scale", "linters", "guards", "batches", "fleets"),
 )
-_LONG = {"scale", "guards", "batches"}  # only where it is named
+_LONG = {"scale", "guards", "batches", "fleets"}  # only where it is named
 RESULTS = Path(__file__).resolve().parent / "results"
 _HOURS = 1000  # round trips of so many take minutes, and prove no more
 _START_ROUNDS = 5  # times as many: these runs are short
@@ -103,6 +104,9 @@ def _grown(results: Results, chosen: Collection[str], bench: Bench, options: arg
         results.growth.append(concurrently(bench, options.concurrently))
     if "scale" in chosen:
         results.scale = scaling(replace(bench, rounds=1), options)
+    if "fleets" in chosen:
+        results.growth += fleets(bench, options.tenants)
+        results.scale += simulated(bench.place, options.targets)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -125,6 +129,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--concurrently", type=int, default=1000, metavar="N", help="indexes built CONCURRENTLY")
     parser.add_argument("--scale", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="migrations of scale")
     parser.add_argument("--scale-tables", type=int, nargs="+", default=[100, 1000, 10_000], help="tables of scale")
+    parser.add_argument("--tenants", type=int, default=1000, metavar="N", help="schemas of a fleet")
+    parser.add_argument("--targets", type=int, default=100_000, metavar="N", help="simulated targets of a fleet")
     parser.add_argument("--sessions", type=int, default=200, metavar="N", help="sessions that a guard lets go")
     parser.add_argument("--max-block", type=float, default=1000.0, metavar="MS", help="how long they may wait")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows that are changed, for batches")

@@ -6,6 +6,7 @@
     ├── UsageError                 2   wrong options, or refused for want of a target or of --yes
     │   ├── ConfigError            2   a setting that cannot be read or does not fit
     │   ├── NoTargetError          2   no database was named and a private one was not asked for
+    │   ├── InventoryError         2   the list of targets is refused; holds every problem found
     │   └── ConfirmationRequired   2   the question could not be asked, or the answer was no
     │       └── LossNotAccepted    2   data would be lost; holds what
     ├── ScriptError                1   a migration file cannot be read or must not be run
@@ -138,6 +139,14 @@ class ConfigError(UsageError):
 
 class NoTargetError(UsageError):
     """No database was named, and a private server was not asked for."""
+
+
+class InventoryError(UsageError):
+    """The list of the databases of a fleet is refused; `problems` holds everything that was found."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = (), *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
 
 
 class ConfirmationRequired(UsageError):

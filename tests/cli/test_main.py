@@ -58,11 +58,12 @@ def test_help_lists_every_command_and_no_alias(sqlmigrate, option):
     assert not set(ALIASES) & set(re.findall(r"^  (\w+)", outcome.stdout, re.MULTILINE))
 
 
-@pytest.mark.parametrize("words", [case for case in EVERY if case.id not in {"db", "backfill"}])  # only groups
+@pytest.mark.parametrize("words", [case for case in EVERY if case.id not in {"backfill", "db", "fleet"}])  # only groups
 def test_every_command_takes_the_common_options(sqlmigrate, words):
     shown = sqlmigrate(*words, "--help").stdout
 
-    for option in ("-d, --database-url", "-m, --migrations", "--env", "--config", "--embedded", "--json"):
+    naming = ("-d, --database-url", "--embedded") if words[0] != "fleet" else ()  # a fleet has a list of targets
+    for option in ("-m, --migrations", "--env", "--config", "--json", *naming):
         assert option in shown
     for option in ("-q, --quiet", "-v, --verbose", "--no-color"):
         assert option in shown
@@ -116,7 +117,7 @@ def test_wrong_usage_is_said_on_stderr_and_ends_with_2(sqlmigrate, words, said, 
         assert outcome.stdout == ""
 
 
-@pytest.mark.parametrize("words", [(), ("db",)])
+@pytest.mark.parametrize("words", [(), ("db",), ("fleet",)])
 def test_a_call_without_a_command_shows_help(sqlmigrate, words):
     outcome = sqlmigrate(*words)
 
@@ -133,7 +134,7 @@ def test_an_option_before_the_command_is_reported_where_it_stands(sqlmigrate, op
     assert "stand behind" not in sqlmigrate("--nothing").stderr
 
 
-@pytest.mark.parametrize("group", ["db", "seed"])
+@pytest.mark.parametrize("group", ["db", "fleet", "seed"])
 def test_no_line_of_a_list_of_commands_is_cut(group):
     shown = program(group, "--help", env={"COLUMNS": "80"}).stdout
 

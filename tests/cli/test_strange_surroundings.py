@@ -49,7 +49,7 @@ def test_no_variable_ends_a_command_as_a_bug(project, sqlmigrate, monkeypatch, n
                 assert outcome.status in {0, 1, 2}, (call, value, outcome)
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"db", "init"}])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"db", "fleet", "init"}])
 def test_no_argument_that_is_not_utf_8_ends_a_command_as_a_bug(project, sqlmigrate, command):
     project.tables("1_a")
     options = [

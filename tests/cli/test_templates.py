@@ -26,6 +26,7 @@ DEPLOY = ROOT / "deploy"
 SECONDS = 300
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 CONTAINERS = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+FLEETS = (ROOT / "docs" / "fleets.md").read_text(encoding="utf-8")
 PULL_REQUESTS = (ROOT / "docs" / "pull-requests.md").read_text(encoding="utf-8")
 
 
@@ -137,6 +138,23 @@ def test_a_job_gives_up_for_what_another_try_does_not_mend():
     assert {int(number) for number, again in told.items() if "no" in again and number != "0"} == set(statuses)
 
 
+def test_each_pod_of_a_fleets_job_takes_a_share():
+    spec = read("fleet-job.yaml")["spec"]
+    [container] = spec["template"]["spec"]["containers"]
+    [script] = container["args"]
+    shown = f"{script.replace('exec sqlmigrate', 'echo')}"
+    words = [
+        subprocess.run(
+            [*container["command"], shown], env={**os.environ, "JOB_COMPLETION_INDEX": str(index)}, capture_output=True,
+            text=True, check=True, timeout=SECONDS,
+        ).stdout.split()
+        for index in range(spec["completions"])
+    ]  # fmt: skip
+
+    assert words == [["fleet", "apply", "--part", str(part), "--of", "8"] for part in range(1, 9)]
+    assert taken(words[0]) == "fleet"
+
+
 def test_an_init_container_only_reads():
     [container] = read("deployment.yaml")["spec"]["template"]["spec"]["initContainers"]
 
@@ -157,6 +175,7 @@ def test_the_application_of_the_compose_file_waits_for_its_migrations():
     [
         ("gitlab.yml", PULL_REQUESTS),
         ("job.yaml", CONTAINERS),
+        ("fleet-job.yaml", FLEETS),
         ("compose.yaml", CONTAINERS),
         ("Dockerfile.migrations", CONTAINERS),
     ],

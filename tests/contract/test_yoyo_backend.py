@@ -22,7 +22,7 @@ from sqlmigrate.errors import (
     MigrationsError,
     UsageError,
 )
-from sqlmigrate.yoyo import backend as yoyo_backend
+from sqlmigrate.importing.yoyo import backend as yoyo_backend
 from support.backfill import numbered, script, times
 from support.contents import has_history, tables
 from support.pooler import PORT, PROGRAM, changed_in_the_pool, pooler

@@ -11,7 +11,7 @@ from yoyo import internalmigrations
 from sqlmigrate import runlock
 from sqlmigrate.errors import HistoryError, RunLockBusy, UsageError
 from sqlmigrate.history.yoyo_tables import Where
-from sqlmigrate.yoyo import exchange as yoyo_exchange
+from sqlmigrate.importing.yoyo import exchange as yoyo_exchange
 from support.contents import has_history
 from support.runner import Runner, ids
 from support.stepwise import OUTSIDE, half_way, journal

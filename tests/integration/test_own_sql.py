@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from sqlmigrate import connection as connections
+from sqlmigrate import queries as own
 from sqlmigrate.schema.session import reading
 from support import own_sql
 
@@ -29,6 +30,8 @@ def session(hostile) -> psycopg.Connection[Any]:
     for _, text in own_sql.upgrades():
         session.execute(text)
     session.execute(own_sql.OF_OTHER_TOOLS)
+    for block in ("create_schema", "create_run", "create_target"):
+        session.execute(own.load("fleet")[block])
     session.execute(f"CREATE TABLE {own_sql.SCHEMA}.yoyo_lock (locked integer, ctime timestamp, pid integer)")
     session.commit()
     return session

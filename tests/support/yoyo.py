@@ -20,8 +20,8 @@ from yoyo.migrations import get_migration_hash
 from fixtures.postgres import Database
 from sqlmigrate import plan
 from sqlmigrate.history.yoyo_tables import TABLE, Where
+from sqlmigrate.importing.yoyo import exchange as yoyo_exchange
 from sqlmigrate.plan import State
-from sqlmigrate.yoyo import exchange as yoyo_exchange
 from support.command import SECONDS, SOURCE, environment
 from support.runner import Runner
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlmigrate import connection, engine, errors, events, seeds
+from sqlmigrate import connection, engine, events, seeds
 from sqlmigrate import plan as planning
 from sqlmigrate.api.arguments import SCHEMA, Time, checked, conninfo, own_errors, read_files, run_options, sound
 from sqlmigrate.migrations import Migrations, load
@@ -391,10 +391,4 @@ def _run(
 
 def _keeping(_: ServerInfo, made: Plan, /) -> None:
     """Refuse a plan that takes something away."""
-    if losses := planning.open_losses(made.losses):
-        more = f", and {len(losses) - 1} more" if len(losses) > 1 else ""
-        raise errors.LossNotAccepted(
-            f"data would be lost: {losses[0]}{more}; nothing was changed",
-            hint="accept_loss=True accepts it",
-            losses=[item.as_json() for item in losses],
-        )
+    planning.require_none(made.losses, hint="accept_loss=True accepts it")

@@ -43,6 +43,7 @@ COMMANDS = {
     "history": "Show who did what, when and from where.",
     "baseline": "Create a first migration from the schema of the database.",
     "dump": "Write what the migrations make as one SQL file, or check it.",
+    "fleet": "Bring many databases to the same state.",
     "drift": "Compare the database with its applied migrations.",
     "seed": "Validate the seed data and apply it.",
     "config": "Show each setting and where it came from.",
@@ -61,6 +62,7 @@ _NOT_BEGUN = "nothing was changed"
 _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they have been dropped"
 _WRITE_ONLY_THERE = {"drift", "dump", "review", "roundtrip"}
 _ONLY_READ = {"cache", "completion", "config", "explain", "history", "info", "plan", "stats", "status", "validate"}
+_ONLY_READ |= {f"fleet {name}" for name in ("drift", "plan", "report", "runs", "status")}
 _NO_TEXT_STATES = {"22021", "22P05"}
 _NOT_TEXT = (
     "a name, comment or definition in the database cannot be read as UTF-8 (SHOW server_encoding; SQL_ASCII lets any "

@@ -22,7 +22,7 @@ Examples:
   sqlmigrate config
   sqlmigrate config --env production --json
 """
-_URLS = frozenset({"database_url", "shadow_url"})
+_URLS = frozenset({"control_database_url", "database_url", "shadow_url"})
 _TIMES = frozenset(
     {"wait_for_server", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_block", "max_lag"}
 )

@@ -76,10 +76,50 @@ _SHADOW = (
     ),
     _FRESH,
 )
+_CONFIRMING_FLEET = (
+    _CONFIRMING[0],
+    click.option("--yes-i-mean", metavar="NAME", help="Confirm a protected environment by its name."),
+)
+_OF_FLEETS = (*_COMMON[1:4], *_COMMON[6:])  # a fleet names no database
+_CONCURRENCY = click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    default=16,
+    metavar="N",
+    help="Work on N targets at a time [16].",
+)
+_TARGETS = (
+    click.option("--targets", type=click.Path(path_type=Path), metavar="FILE", help="The file that lists the targets."),
+    _CONCURRENCY,
+)
+_PACE = (
+    click.option(
+        "--per-cluster",
+        type=click.IntRange(min=0),
+        default=4,
+        metavar="N",
+        help="Work on N targets of a cluster at a time; 0: any number [4].",
+    ),
+    click.option(
+        "--max-failures", metavar="N|P%", help="Open no more targets once N of them, or P percent, have failed [none]."
+    ),
+    click.option(
+        "--same-error",
+        type=click.IntRange(min=1),
+        default=3,
+        metavar="N",
+        help="Open no more targets once N have failed with the same error [3].",
+    ),
+    click.option("--pause", metavar="TIME", help="Wait so long between two waves."),
+    click.option("--approve", is_flag=True, help="Ask before each wave but the first."),
+    click.option(
+        "--deadline", metavar="TIME", help="Open no more targets after this time of day, as 06:00, or so long from now."
+    ),
+)
 _SETTINGS = (
     "database_url", "wait_for_server", "migrations", "embedded", "role", "lock_timeout", "lock_budget",
     "statement_timeout", "wait_lock", "durable", "max_waiters", "max_block", "max_lag", "data", "allow_out_of_order",
-    "shadow_url", "require_proof", "check_drift",
+    "shadow_url", "require_proof", "check_drift", "targets",
 )  # fmt: skip
 
 
@@ -117,6 +157,24 @@ def seeding(command: F) -> F:
 def reading_as(command: F) -> F:
     """Add to a command the options of those that read rows as a role, beside the common ones."""
     return _with_app(command, (*_RUNNING[:3], *_COMMON))
+
+
+def fleet_reading(command: F) -> F:
+    """Add to a command the options of those that look at the targets of a fleet."""
+    return _with_app(command, (*_TARGETS, *_OF_FLEETS))
+
+
+def fleet_running(command: F) -> F:
+    """Add to a command the options of those that run scripts in the targets of a fleet."""
+    return _with_app(
+        command,
+        (*_TARGETS, *_PACE, *_CONFIRMING_FLEET, _ACCEPTING, *_RUNNING, *_GUARDS, _DURABLE, *RECORDING, *_OF_FLEETS),
+    )
+
+
+def fleet_recalling(command: F) -> F:
+    """Add to a command the options of those that read what was written down of a fleet's runs."""
+    return _with_app(command, (_TARGETS[0], *_OF_FLEETS))
 
 
 def forgetting(command: F) -> F:

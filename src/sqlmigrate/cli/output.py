@@ -16,7 +16,7 @@ from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, marked_line
 from sqlmigrate.cli.live import Block
 from sqlmigrate.cli.recording import Recorder
 from sqlmigrate.cli.wrapping import columns, laid_out, wrapped
-from sqlmigrate.errors import Error, ExecutionError, LossNotAccepted, MigrationsError, Place, SeedError
+from sqlmigrate.errors import Error, ExecutionError, InventoryError, LossNotAccepted, MigrationsError, Place, SeedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -188,7 +188,7 @@ def _left(error: ExecutionError, migration_id: str) -> str:
 
 def _problems(error: Error) -> Sequence[Problem]:
     """Return the problems of an error that its own message does not say already, as one of a single one does."""
-    if not isinstance(error, (MigrationsError, SeedError)):
+    if not isinstance(error, (InventoryError, MigrationsError, SeedError)):
         return ()
     return [problem for problem in error.problems if problem.message != error.message]
 
@@ -289,7 +289,7 @@ def error_as_json(error: Error) -> dict[str, Any]:
         "place": place_as_json(error.place),
         "exit_status": error.exit_status,
     }
-    if isinstance(error, (MigrationsError, SeedError)):
+    if isinstance(error, (InventoryError, MigrationsError, SeedError)):
         values["problems"] = [problem_as_json(problem) for problem in error.problems]
     if isinstance(error, ExecutionError):
         values |= {"migration_id": error.migration_id, "statement": error.statement}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from sqlmigrate import migrations
 from sqlmigrate.cli.progress import drawer
 from sqlmigrate.history.yoyo_tables import TABLE, Where
-from sqlmigrate.yoyo import exchange as yoyo_exchange
+from sqlmigrate.importing.yoyo import exchange as yoyo_exchange
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.connection import ServerInfo
-    from sqlmigrate.yoyo.exchange import Adoption, Copy
+    from sqlmigrate.importing.yoyo.exchange import Adoption, Copy
 
 
 def from_yoyo(app: App, schema: str | None, table: str | None) -> None:

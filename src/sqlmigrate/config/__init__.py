@@ -48,6 +48,8 @@ _Given = tuple[Any, str, Path]  # a value, where it came from, and the folder th
 API_ROLES = ("anon", "authenticated")
 """The roles behind which an API puts everybody, as Supabase names them."""
 
+_NAMING = ("database_url_env", "control_database_url_env")
+"""The settings that name a variable which holds a URL."""
 PROTECTED = {"max_waiters": 100, "max_block": 5_000}
 """The guards of a protected environment, where nothing else is said."""
 
@@ -100,6 +102,11 @@ class Config:
     small_size: int = 10 << 20
     busy_writes: int = 100
     busy_reads: int = 1_000
+    targets: Path | None = None
+    targets_query: str | None = None
+    targets_command: tuple[str, ...] = ()
+    control_database_url: str | None = None
+    control_database_url_env: str | None = None
     workload: bool = False
     workload_file: tuple[Path, ...] = ()
     workload_hide: tuple[str, ...] = ()
@@ -185,11 +192,15 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
     if not environ.get(name):
         require_own(path, where[2])
     there = read_variables(path)
-    named = variable("database_url_env")
-    in_file = found["database_url_env"][0] if "database_url_env" in found else ""
-    url = environ.get(named) or there.get(named) or in_file
-    ours = {variable(setting) for setting in PARSERS} - {name} | {str(url)}
+    urls = {_name_in(setting, found, there, environ) for setting in _NAMING}
+    ours = {variable(setting) for setting in PARSERS} - {name} | urls
     return that_count(there, ours, environ)
+
+
+def _name_in(setting: str, found: Mapping[str, _Given], there: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """Return the variable that a setting names, by the order in which settings count."""
+    key = variable(setting)
+    return str(environ.get(key) or there.get(key) or found.get(setting, ("",))[0])
 
 
 def environments(config_file: Path | str | None = None, *, cwd: Path | None = None) -> list[str]:

@@ -119,6 +119,19 @@ def _patterns(value: Any, base: Path) -> tuple[str, ...]:
     return found
 
 
+def _words(value: Any, base: Path) -> tuple[str, ...]:
+    """Read a command: words, or one text that is split as a shell does; no shell runs it."""
+    import shlex  # noqa: PLC0415  few projects name a command
+
+    try:
+        words = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"it is no command: {error}") from None
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+        raise ValueError("a command is needed, as a text or a list of words")
+    return tuple(_text(word, base) for word in words)
+
+
 def _search_paths(value: Any, base: Path) -> tuple[str, ...]:
     """Read search_paths, each with commas of its own; a variable holds only one."""
     return (_text(value, base),) if isinstance(value, str) else _texts(value, base)
@@ -217,6 +230,11 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "small_size": _size,
     "busy_writes": _count,
     "busy_reads": _count,
+    "targets": _path,
+    "targets_query": _text,
+    "targets_command": _words,
+    "control_database_url": _text,
+    "control_database_url_env": _text,
     "workload": _bool,
     "workload_file": _paths,
     "workload_hide": _patterns,

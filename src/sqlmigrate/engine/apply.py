@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate import history
+from sqlmigrate import history, queries
 from sqlmigrate.connection import allow, probe, require_writable, session
 from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
-from sqlmigrate.errors import Error, HistoryError
+from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
 from sqlmigrate.plan import NO_PLAN, State, edited, make, status, texts_needed
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was done: `ran` is in the order in which it ran, `plan` what was to be done."""
+    """What was done: `ran` is in the order in which it ran, `plan` what was to be done, `before` the history before."""
 
     plan: Plan
     ran: tuple[Ran, ...] = ()
+    before: History = field(default_factory=history.History, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def preview(
     with session(conninfo, early=early) as connection:
         info = probe(connection)
         gate(info, request)
+        _require_tenant(connection, options)
         found = history.read(connection, options.schema, owners=options.history_owners)
         plan = planned(connection, replace(request, outcome=NO_PLAN), found, options)
         plan = _looked_around(connection, plan, found, options)
@@ -71,18 +73,21 @@ def run(
     observer: Observer | None = None,
     early: Early | None = None,
     after: Callable[[runlock.RunLock | None], object] | None = None,
+    as_run: history.Run | None = None,
 ) -> Result:
     """Apply or roll back what is asked for, each script in one transaction with its history row.
 
     `gate` is called once with the server and the plan before anything is written; it raises to stop. Raises what
     `plan.make` raises, and ExecutionError at the first failing script: what ran before it stays, and its own
     transaction leaves nothing. A script outside a transaction that stopped half way goes on where it stopped.
-    A session that is being opened `early` is used. `after` is called when all scripts have run, under the same run
-    lock, or without one where there was nothing to run.
+    A session that is being opened `early` is used. What is done is recorded as a new run, or `as_run`: a run of many
+    databases comes back to one under the same id. `after` is called when all scripts have run, under the same run lock,
+    or without one where there was nothing to run.
     """
     with session(conninfo, early=early) as connection:
         info = probe(connection)
         require_writable(info)
+        _require_tenant(connection, options)
         found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
         plan = _looked_around(connection, planned(connection, request, found, options), found, options)
         plan = with_losses(connection, require_conditions(connection, plan, options, request.outcome), options)
@@ -92,14 +97,14 @@ def run(
         gate(info, plan)
         if not plan.steps:
             _do_after(after, None)
-            return Result(plan)
+            return Result(plan, before=found)
         from sqlmigrate.engine.attempts import Attempts  # noqa: PLC0415  most calls find nothing to do
         from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  same
         from sqlmigrate.events import ignore  # noqa: PLC0415  same
 
         observer = observer or ignore
         _require_runnable(plan)
-        attempts = Attempts(options, plan, together=request.single_transaction)
+        attempts = Attempts(options, plan, request.single_transaction, as_run or history.Run())
         with locked(conninfo, connection, options, observer, attempts) as (lock, found):
             steps = _still_planned(plan, planned(connection, request, found, options))
             here = at_server_of(conninfo, connection)
@@ -113,7 +118,7 @@ def run(
             if after is not None:
                 worker.watcher.rest()
                 _do_after(after, lock, ran)
-    return Result(plan, tuple(ran))
+    return Result(plan, tuple(ran), found)
 
 
 def _do_after(
@@ -132,6 +137,7 @@ def states(connection: Connection, migrations: Migrations, options: Options) -> 
     """Read where each migration stands, the history that says so, and what runs now, without a lock."""
     from sqlmigrate.engine.running import with_running  # noqa: PLC0415  no other command asks
 
+    _require_tenant(connection, options)
     seen, found = _standing(connection, migrations, options)
     now = with_running(connection, seen, options)
     if any(item.state is State.HALF_WAY for item in now):
@@ -146,6 +152,18 @@ def _standing(connection: Connection, migrations: Migrations, options: Options) 
     found = history.read(connection, options.schema, owners=options.history_owners)
     found = _with_texts(connection, edited(migrations, found), found, options)
     return status(migrations, found), found
+
+
+def _require_tenant(connection: Connection, options: Options) -> None:
+    """Refuse a schema that is not there: names of its scripts would be looked up in those behind it."""
+    if options.tenant is None:
+        return
+    [(is_there,)] = connection.execute(queries.load("connection")["schema_is_there"], [options.tenant]).fetchall()
+    if not is_there:
+        raise ConnectionFailed(
+            f"schema {options.tenant} does not exist in database {connection.info.dbname}",
+            hint="create it with its owner, or take it from the list of targets",
+        )
 
 
 def planned(connection: Connection, request: Request, found: History, options: Options) -> Plan:

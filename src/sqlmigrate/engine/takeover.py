@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 def require_new(connection: Connection, options: Options, plan: Plan) -> tuple[str, ...]:
     """Say which other tools keep a history here, whose migrations would be run again unless they are marked.
 
-    Raises HistoryError where yoyo has applied one of the plan (its files, ids and tables are ours), and where a table
-    of yoyo's is not to be trusted.
+    For a tenant, here is its schema: what is in others is not its own. Raises HistoryError where yoyo has applied one
+    of the plan (its files, ids and tables are ours), and where a table of yoyo's is not to be trusted.
     """
     hashes = [migration.migration_hash for migration in plan.steps]
-    if found := yoyo_tables.not_adopted(connection, options.schema, options.history_owners, hashes):
+    if found := yoyo_tables.not_adopted(connection, options.schema, options.history_owners, hashes, options.tenant):
         place, row = found
         raise HistoryError(
             f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
             hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {quote(place.schema)}",
         )
-    return (*_our_others(connection, options.schema), *of_other_tools(connection))
+    ours = () if options.tenant else _our_others(connection, options.schema)  # each tenant has one
+    return (*ours, *of_other_tools(connection, options.tenant))
 
 
 def _our_others(connection: Connection, schema: str) -> Iterator[str]:
@@ -44,16 +45,19 @@ def _our_others(connection: Connection, schema: str) -> Iterator[str]:
         )
 
 
-def histories_of_others(connection: Connection) -> dict[tuple[str, str], str]:
-    """Return the tool of each table, by schema and name, in which another one but yoyo says what it has applied."""
-    asked = queries.load("history")["of_other_tools"]
-    tables = connection.execute(asked, {"names": other_tools.NAMES, "columns": other_tools.MARKS}).fetchall()
+def histories_of_others(connection: Connection, within: str | None = None) -> dict[tuple[str, str], str]:
+    """Return the tool of each table, by schema and name, in which another one but yoyo says what it has applied.
+
+    It looks in all schemas, or `within` one.
+    """
+    values = {"names": other_tools.NAMES, "columns": other_tools.MARKS, "within": within}
+    tables = connection.execute(queries.load("history")["of_other_tools"], values).fetchall()
     return other_tools.histories(tables)
 
 
-def of_other_tools(connection: Connection) -> Iterator[str]:
+def of_other_tools(connection: Connection, within: str | None = None) -> Iterator[str]:
     """Say which other tools keep a history here, as long as we have none: nothing of it counts as applied."""
-    for (space, name), tool in histories_of_others(connection).items():
+    for (space, name), tool in histories_of_others(connection, within).items():
         adopted = other_tools.ADOPTED.get(tool)
         command = f"sqlmigrate mark --from {adopted}" if adopted else "sqlmigrate mark ID ..."
         yield (

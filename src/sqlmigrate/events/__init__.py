@@ -297,6 +297,44 @@ class RowsWritten:
     pruned: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class WaveBegun:
+    """A wave of a fleet's run begins; `fleet_run_id` is the one in the histories of its targets."""
+
+    fleet_run_id: str
+    wave: str
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetEnded:
+    """A target of a fleet's run has ended, or is deferred; `left` targets of the run have not ended.
+
+    `state` is done, unchanged, failed, left or deferred, `migration_ids` what the run has done there.
+    """
+
+    fleet_run_id: str
+    target: str
+    state: str
+    wave: str
+    attempt: int
+    seconds: float
+    migration_ids: tuple[str, ...]
+    error: str | None
+    fingerprint: str | None
+    blocker: str | None
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStopped:
+    """A fleet's run opens no target any more; `running` are still under way."""
+
+    fleet_run_id: str
+    why: str
+    running: int
+
+
 Event = (
     WaitingForRunLock
     | ScriptStarted
@@ -325,6 +363,9 @@ Event = (
     | RunEnded
     | Judged
     | RowsWritten
+    | WaveBegun
+    | TargetEnded
+    | FleetStopped
 )
 Observer = Callable[[Event], None]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -87,12 +87,16 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """The SQL that writes attempts of one run: each text is one message, and does all or nothing."""
+    """The SQL that writes attempts of one run: each text is one message, and does all or nothing.
+
+    `row_id` is the row which says that the run is under way; a run of many databases comes back under the same run id.
+    """
 
     connection: Connection
     schema: str
     owners: tuple[str, ...]
     run: Run
+    row_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def begin(self, operation: str, steps: Sequence[str]) -> str:
         """Note that a run begins, and take over what runs before it have left; the last result tells of those."""
@@ -123,7 +127,7 @@ class Writing:
         return self._message(self._filled("drop", id=dead_id))
 
     def _gone(self) -> str:
-        return self._filled("drop", id=self.run.run_id)
+        return self._filled("drop", id=self.row_id)
 
     def _message(self, *commands: str, commit: str = "local", wait: str = _WAIT) -> str:
         """Put commands behind the look at the table, under one lock; it fails where the table is not to be trusted."""
@@ -133,7 +137,8 @@ class Writing:
 
     def _filled(self, name: str, **values: Any) -> str:
         run = {"run_id": self.run.run_id, "username": self.run.username, "hostname": self.run.hostname}
-        return ClientCursor(self.connection).mogrify(_compose(name, self.schema), run | values)
+        given = run | {"row_id": self.row_id} | values
+        return ClientCursor(self.connection).mogrify(_compose(name, self.schema), given)
 
 
 def _values(attempt: Attempt) -> dict[str, Any]:

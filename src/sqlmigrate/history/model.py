@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """One applied migration as recorded; `seq` is None for a row that yoyo added, `applied_at` is in UTC."""
+    """One applied migration as recorded, at `applied_at` in UTC.
+
+    For a row that yoyo added, `seq` and `run_id` are None.
+    """
 
     migration_id: str
     migration_hash: str
@@ -24,6 +27,7 @@ class Applied:
     checksum: str | None = None
     sha256: str | None = None
     rollback_checksum: str | None = None
+    run_id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Entry:
     line: int | None = None
     found: dict[str, Any] | None = None
     error: str | None = None
+    run_id: str | None = field(default=None, compare=False)
 
 
 def last_done(entries: Iterable[Entry]) -> int:
@@ -60,6 +65,11 @@ class HalfWay:
     def stopped_at(self) -> Entry:
         """The last statement that was begun."""
         return self.entries[-1]
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that stopped."""
+        return self.stopped_at.run_id
 
     @property
     def done(self) -> int:
@@ -164,6 +174,7 @@ class LogFilter:
     since: str | None = None
     until: str | None = None
     most: int | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,7 @@ def _in_application_order(rows: Iterable[dict[str, Any]]) -> tuple[Applied, ...]
             checksum=row["checksum"],
             sha256=row["sha256"],
             rollback_checksum=row["rollback_checksum"],
+            run_id=row["run_id"],
         )
         (theirs if applied.seq is None else ours).append(applied)
     result = sorted(ours, key=lambda row: row.seq or 0)

@@ -77,14 +77,15 @@ class Row:
 
 
 def not_adopted(
-    connection: Connection, ours: str, owners: Collection[str], hashes: Iterable[str]
+    connection: Connection, ours: str, owners: Collection[str], hashes: Iterable[str], within: str | None = None
 ) -> tuple[YoyoTable, Row] | None:
     """Return the first row of yoyo's, in any table but ours, that says one of these is applied; None where none does.
 
-    Raises HistoryError where such a table is not to be trusted: whether it is right cannot be known.
+    It looks in all schemas, or `within` one. Raises HistoryError where such a table is not to be trusted: whether it
+    is right cannot be known.
     """
     wanted = set(hashes)
-    for place in _tables(connection, ours, TABLE):
+    for place in _tables(connection, ours, TABLE, within):
         if place.of_ours or not (place.readable and place.current):
             continue
         for row in rows(connection, place, owners):
@@ -98,9 +99,10 @@ def of_ours(connection: Connection, ours: str) -> list[str]:
     return [place.schema for place in _tables(connection, ours, TABLE) if place.of_ours]
 
 
-def _tables(connection: Connection, ours: str, table: str) -> list[YoyoTable]:
+def _tables(connection: Connection, ours: str, table: str, within: str | None = None) -> list[YoyoTable]:
+    values = {"ours": ours, "table": table, "within": within}
     with connection.cursor(row_factory=class_row(YoyoTable)) as cursor:
-        return cursor.execute(queries.load("yoyo")["tables"], {"ours": ours, "table": table}).fetchall()
+        return cursor.execute(queries.load("yoyo")["tables"], values).fetchall()
 
 
 def source(connection: Connection, ours: str, owners: Collection[str], where: Where) -> YoyoTable:

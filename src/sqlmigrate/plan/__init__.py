@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlmigrate.plan.back import dependents
 from sqlmigrate.plan.edits import contradictions
-from sqlmigrate.plan.losses import Loss, open_losses
+from sqlmigrate.plan.losses import Loss, open_losses, require_none
 from sqlmigrate.plan.make import make, texts_needed
 from sqlmigrate.plan.model import Plan, Running, State, Status
 from sqlmigrate.plan.order import out_of_order, said_of
@@ -33,6 +33,7 @@ __all__ = [
     "needs_attention",
     "open_losses",
     "out_of_order",
+    "require_none",
     "said_of",
     "status",
     "texts_needed",

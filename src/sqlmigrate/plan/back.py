@@ -99,15 +99,28 @@ def _rows(request: RollbackRequest, history: History) -> tuple[list[Applied], li
 
 def _wanted(request: RollbackRequest, history: History) -> list[Applied]:
     done = {row.migration_id for row in history.applied}
-    begun = dict.fromkeys(item.migration_id for item in history.half_way if item.migration_id not in done)
-    newest_first = [*(Applied(name, "") for name in begun), *reversed(history.applied)]
+    begun = {item.migration_id: item.run_id for item in history.half_way if item.migration_id not in done}
+    stopped = [Applied(name, "", run_id=run_id) for name, run_id in begun.items()]
+    newest_first = [*stopped, *reversed(history.applied)]
     if request.everything:
         return newest_first
+    if request.of_run is not None:
+        return _of_run(newest_first, request.of_run)
     if (to := request.to) is not None:
         _require_applied(history, to, "you cannot roll back to it")
         ids = [row.migration_id for row in newest_first]
         return newest_first[: ids.index(to)]
     return newest_first[: 1 if request.steps is None else request.steps]
+
+
+def _of_run(newest_first: Sequence[Applied], run_id: str) -> list[Applied]:
+    """Return what a run has applied; raises HistoryError where another run has applied something after it."""
+    wanted = [row for row in newest_first if row.run_id == run_id and not row.marked]
+    if wanted and newest_first[: len(wanted)] != wanted:
+        above = next(row for row in newest_first if row.run_id != run_id or row.marked)
+        message = f"{above.migration_id} was applied after what this run did, by another one"
+        raise HistoryError(message, hint=f"roll back {above.migration_id} first")
+    return wanted
 
 
 def _require_applied(history: History, migration_id: str, consequence: str) -> None:

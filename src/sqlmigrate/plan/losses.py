@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.errors import LossNotAccepted
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlmigrate.errors import Place
 
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
@@ -110,6 +114,17 @@ def _counted(number: int | None, what: str) -> str:
     return "" if number is None else f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def open_losses(losses: tuple[Loss, ...]) -> list[Loss]:
+def open_losses(losses: Iterable[Loss]) -> list[Loss]:
     """Return the losses that somebody has to accept: something goes, and no remark in the script allows it."""
     return [item for item in losses if item.counts and item.allowed is None]
+
+
+def require_none(losses: Iterable[Loss], *, hint: str) -> None:
+    """Raise LossNotAccepted where something is taken away that nobody has allowed; `hint` says how to accept it."""
+    if found := open_losses(losses):
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        raise LossNotAccepted(
+            f"data would be lost: {found[0]}{more}; nothing was changed",
+            hint=hint,
+            losses=[item.as_json() for item in found],
+        )

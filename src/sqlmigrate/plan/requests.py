@@ -45,6 +45,8 @@ class ApplyRequest:
 class RollbackRequest:
     """Roll back in the reverse order of application: one step, `steps`, what came after `to`, or `everything`.
 
+    With `of_run` it is what the run of this id has applied, which may be nothing.
+
     A marked migration is a floor: nothing at or below it is rolled back unless its id is in `include_marked`. With
     `recorded`, a rollback script that is missing or was edited is taken as it was recorded at apply. `again` says that
     what is rolled back is to be applied again at once, so what could not be is refused, and an edited rollback script
@@ -58,6 +60,7 @@ class RollbackRequest:
     to: str | None = None
     steps: int | None = None
     everything: bool = False
+    of_run: str | None = None
     include_marked: tuple[str, ...] = ()
     recorded: bool = False
     again: bool = False

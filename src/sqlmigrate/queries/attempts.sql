@@ -5,7 +5,7 @@ SELECT pg_catalog.set_config('synchronous_commit', %(commit)s, true), pg_catalog
 -- name: begin
 INSERT INTO {schema}.script_attempts (id, run_id, state, operation, begun_at, steps, login_role, username, hostname,
                                       client_address, tool_version)
-VALUES (%(run_id)s::pg_catalog.uuid, %(run_id)s::pg_catalog.uuid, 'running', %(operation)s, pg_catalog.clock_timestamp(),
+VALUES (%(row_id)s::pg_catalog.uuid, %(run_id)s::pg_catalog.uuid, 'running', %(operation)s, pg_catalog.clock_timestamp(),
         %(steps)s::pg_catalog.jsonb, session_user, %(username)s, %(hostname)s, pg_catalog.inet_client_addr(),
         %(tool_version)s)
 
@@ -15,7 +15,7 @@ UPDATE {schema}.script_attempts
 SET state = 'killed',
     ended_at = coalesce(seen_at, begun_at)
 WHERE state = 'running'
-  AND id <> %(run_id)s::pg_catalog.uuid
+  AND id <> %(row_id)s::pg_catalog.uuid
 RETURNING id::pg_catalog.text,
           run_id::pg_catalog.text,
           operation,
@@ -47,7 +47,7 @@ SET seen_at = pg_catalog.clock_timestamp(),
     line = %(line)s::integer,
     blockers = %(blockers)s::pg_catalog.jsonb,
     harm = %(harm)s::pg_catalog.jsonb
-WHERE id = %(run_id)s::pg_catalog.uuid
+WHERE id = %(row_id)s::pg_catalog.uuid
 
 -- name: add
 INSERT INTO {schema}.script_attempts (id, run_id, state, operation, migration_id, attempt, begun_at, ended_at,

@@ -14,6 +14,9 @@ SELECT pg_catalog.current_database() AS database,
                  AND proargtypes[2] = 'pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid
                  AND pg_catalog.has_function_privilege(oid, 'EXECUTE')) AS may_flush
 
+-- name: schema_is_there
+SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s::pg_catalog.name)
+
 -- name: limit
 SELECT pg_catalog.set_config('lock_timeout', %(lock)s, false),
        pg_catalog.set_config('statement_timeout', %(statement)s, false)

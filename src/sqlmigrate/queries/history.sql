@@ -18,6 +18,7 @@ WHERE class.relkind IN ('r', 'p')
   AND class.relpersistence <> 't'
   AND attribute.attnum > 0
   AND NOT attribute.attisdropped
+  AND (%(within)s::pg_catalog.name IS NULL OR space.nspname = %(within)s::pg_catalog.name)
 GROUP BY space.nspname, class.relname
 HAVING class.relname = ANY (%(names)s::pg_catalog.name[])
     OR pg_catalog.count(*) FILTER (WHERE attribute.attname = ANY (%(columns)s::pg_catalog.name[])) > 3
@@ -67,7 +68,8 @@ SELECT CASE
 FROM owned
 
 -- name: journal
-SELECT migration_id, migration_hash, operation, number, last_number, state, digest, statement, line, found, error
+SELECT migration_id, migration_hash, operation, number, last_number, state, digest, statement, line, found, error,
+       run_id::pg_catalog.text
 FROM {schema}.journal
 ORDER BY migration_id, operation, number
 
@@ -154,6 +156,7 @@ SELECT main.migration_id,
        ours.checksum,
        ours.sha256,
        ours.rollback_checksum,
+       ours.run_id::pg_catalog.text AS run_id,
        (SELECT pg_catalog.max(version) FROM {schema}.meta) AS version,
        EXISTS (SELECT FROM {schema}.journal) AS half_way,
        EXISTS (SELECT FROM pg_catalog.pg_class AS class
@@ -236,6 +239,7 @@ FROM {schema}._yoyo_log AS theirs
 LEFT JOIN {schema}.log AS ours ON ours.id::pg_catalog.text = theirs.id::pg_catalog.text
 WHERE (%(migration_id)s::pg_catalog.text IS NULL OR theirs.migration_id::pg_catalog.text = %(migration_id)s::pg_catalog.text)
   AND (%(operation)s::pg_catalog.text IS NULL OR coalesce(ours.operation, theirs.operation) = %(operation)s::pg_catalog.text)
+  AND (%(run_id)s::pg_catalog.uuid IS NULL OR ours.run_id = %(run_id)s::pg_catalog.uuid)
   AND (%(since)s::timestamp IS NULL OR theirs.created_at_utc >= %(since)s::timestamp)
   AND (%(until)s::timestamp IS NULL OR theirs.created_at_utc < %(until)s::timestamp)
 ORDER BY theirs.created_at_utc DESC, ours.seq DESC NULLS LAST

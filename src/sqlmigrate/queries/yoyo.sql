@@ -22,6 +22,7 @@ LEFT JOIN pg_catalog.pg_attribute AS attribute
 WHERE class.relkind IN ('r', 'p')
   AND class.relpersistence <> 't'
   AND space.nspname <> %(ours)s
+  AND (%(within)s::pg_catalog.name IS NULL OR space.nspname = %(within)s::pg_catalog.name)
 GROUP BY space.oid, space.nspname, class.oid, class.relname
 HAVING pg_catalog.count(attribute.attname) = 3
     OR class.relname = %(table)s

@@ -36,7 +36,18 @@ def state_dir(project: Path) -> Path:
 
 
 def make_state_dir(state: Path, account: Account) -> Path:
-    """Create a state directory with a `.gitignore` of its own, and check that the server's account reaches it.
+    """Create a state directory with a `.gitignore` of its own, and check that the server's account reaches it."""
+    state = ensure_state_dir(state, account)
+    if not account.reaches(state):
+        raise ServerError(
+            f"account {account.name}, which the server runs under, cannot enter {state}",
+            hint=f"choose a state directory that it can reach, such as one below {ROOT_STATE}",
+        )
+    return state
+
+
+def ensure_state_dir(state: Path, account: Account) -> Path:
+    """Create a state directory with a `.gitignore` of its own, or find that it is there; raises ServerError.
 
     A server carries out what its settings say, so one whose files came with a repository is not started.
     """
@@ -53,11 +64,6 @@ def make_state_dir(state: Path, account: Account) -> Path:
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise ServerError(f"directory {state} for the private server cannot be created: {error.strerror}") from error
-    if not account.reaches(state):
-        raise ServerError(
-            f"account {account.name}, which the server runs under, cannot enter {state}",
-            hint=f"choose a state directory that it can reach, such as one below {ROOT_STATE}",
-        )
     return state
 
 

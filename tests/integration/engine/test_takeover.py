@@ -7,8 +7,8 @@ import pytest
 from sqlmigrate.errors import Error, HistoryError
 from sqlmigrate.history.foreign import KNOWN, Known
 from sqlmigrate.history.yoyo_tables import Where
+from sqlmigrate.importing.yoyo import exchange as yoyo_exchange
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.yoyo import exchange as yoyo_exchange
 from support.runner import Runner, ids
 
 YOYO = """

@@ -14,8 +14,8 @@ from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.history import trust
 from sqlmigrate.history.names import TABLES, ours
 from sqlmigrate.history.yoyo_tables import Where
+from sqlmigrate.importing.yoyo import exchange as yoyo_exchange
 from sqlmigrate.migrations import migration_hash
-from sqlmigrate.yoyo import exchange as yoyo_exchange
 from support.runner import Runner, ids
 from support.sessions import wait_for_query
 from support.stepwise import while_it_runs

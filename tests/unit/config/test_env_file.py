@@ -99,6 +99,8 @@ def test_only_what_means_something_here_is_taken(project):
 
     assert found.variables == {"PGUSER": "me", "LIVE": "postgresql:///x"}
     assert named(found, found.variables).source == "variable LIVE of env_file"
+    control = project(text, config='env_file = ".env"\ncontrol_database_url_env = "LIVE"\n')
+    assert control.variables == found.variables
 
 
 def test_a_file_that_is_not_there_is_no_error_and_one_that_cannot_be_read_is(tmp_path):

@@ -11,10 +11,10 @@ import pytest
 from sqlmigrate import config, migrations
 from sqlmigrate.errors import ConfigError, MigrationsError, UsageError
 from sqlmigrate.history import Applied, History
+from sqlmigrate.importing.yoyo.ordering import require_natural
 from sqlmigrate.migrations import migration_hash
 from sqlmigrate.migrations.order import sort_key
 from sqlmigrate.plan import ApplyRequest, make, status
-from sqlmigrate.yoyo.ordering import require_natural
 
 ROOT = Path(__file__).parents[3] / "src" / "sqlmigrate"
 

@@ -31,6 +31,8 @@ class Options:
 
     With `apart` no COMMIT goes along with the next script, so that nothing is under way between two of them.
 
+    `tenant` is the schema that the scripts are for; it has to be there before anything runs.
+
     `versions` are those that CREATE EXTENSION asks for on a shadow, which stands for a target that has them.
     """
 
@@ -47,6 +49,7 @@ class Options:
     max_block: int = 0
     max_lag: int = 0
     apart: bool = False
+    tenant: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -35,11 +35,11 @@ from sqlmigrate.errors import (
 from sqlmigrate.events import Blocked, LockRetry, Notice, ScriptStarted, WaitingForRunLock
 from sqlmigrate.history import yoyo_tables
 from sqlmigrate.history.names import ours
+from sqlmigrate.importing.yoyo.ordering import require_natural
 from sqlmigrate.migrations import Migration, Migrations, in_order
 from sqlmigrate.migrations.preflight import require_runnable
 from sqlmigrate.plan import ApplyRequest, Plan, RollbackRequest
 from sqlmigrate.sql.script import read_script
-from sqlmigrate.yoyo.ordering import require_natural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,0 +1,81 @@
+"""`sqlmigrate fleet plan`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.cli.fleet.call import counted, named, opened
+from sqlmigrate.cli.foreign_text import printable
+from sqlmigrate.cli.options import fleet_reading
+from sqlmigrate.sql.directives import PHASES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.cli.call import App
+    from sqlmigrate.fleet.model import Wanted
+    from sqlmigrate.fleet.planning import GroupPlan
+    from sqlmigrate.fleet.project import Fleet
+
+_PLANS = 30  # on a screen
+
+
+@click.command(name="plan")
+@click.option("--to", metavar="ID", help="Up to and including this migration.")
+@click.option("--phase", type=click.Choice(PHASES), help="Stop before the first migration of the other phase.")
+@fleet_reading
+def command(app: App, *, to: str | None, phase: str | None, concurrency: int) -> None:
+    """Show what `fleet apply` would run, in groups.
+
+    There is one plan for all targets that stand in the same place, made in the first of them after the same checks.
+    Nothing is changed.
+    """
+    from sqlmigrate.fleet.model import Wanted  # noqa: PLC0415  --help needs none of it
+
+    fleet = opened(app)
+    if to is not None:
+        fleet.workshop.migrations.named(to)
+    wanted = Wanted(to=to, phase=phase, allow_out_of_order=app.config.allow_out_of_order)
+    show(app, fleet, wanted, concurrency)
+
+
+def show(app: App, fleet: Fleet, wanted: Wanted, concurrency: int) -> None:
+    """Print what a run would do in the targets, and change nothing."""
+    from sqlmigrate.fleet import planning, project  # noqa: PLC0415  --help needs none of it
+
+    plans = [planning.plan_of(group, wanted, fleet.workshop) for group in project.stand(fleet, concurrency)]
+    app.output.result(targets=len(fleet.places), plans=[_as_json(item) for item in plans])
+    for item in plans[:_PLANS]:
+        app.output.line(*map(printable, _lines(item)))
+    if len(plans) > _PLANS:
+        app.output.line(f"and {len(plans) - _PLANS} more plans, which --json has")
+
+
+def _lines(item: GroupPlan) -> Iterator[str]:
+    names = item.group.targets
+    at = f" at {item.group.first.at}" if item.group.first.at else ""
+    yield f"{counted(len(names), 'target')}{at}: {named(names)}"
+    if item.plan is None:
+        yield f"  refused: {item.refused}"
+        return
+    yield from (f"  {step.migration_id}" for step in item.plan.steps)
+    if not item.plan.steps:
+        yield "  nothing to do"
+    yield from (f"  data is lost in {item.group.first.target}: {loss}" for loss in item.plan.losses if loss.counts)
+    yield from (f"  {note}" for note in item.plan.notes)
+
+
+def _as_json(item: GroupPlan) -> dict[str, Any]:
+    made = item.plan
+    return {
+        "count": len(item.group.targets),
+        "targets": list(item.group.targets),
+        "state": item.group.first.kind.value,
+        "at": item.group.first.at,
+        "migrations": [step.migration_id for step in made.steps] if made else [],
+        "losses": [loss.as_json() for loss in made.losses] if made else [],
+        "notes": list(made.notes) if made else [],
+        "refused": item.refused,
+    }

@@ -1,0 +1,53 @@
+"""`sqlmigrate fleet rollback`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqlmigrate.cli.fleet.call import counted, named, opened, run_of
+from sqlmigrate.cli.fleet.running import Asked, carry_out
+from sqlmigrate.cli.options import fleet_running
+
+if TYPE_CHECKING:
+    from sqlmigrate.cli.call import App
+    from sqlmigrate.fleet.ledger import RunRecord
+    from sqlmigrate.fleet.project import Fleet
+
+
+@click.command(name="rollback")
+@click.argument("run")
+@click.option("--recorded", is_flag=True, help="Run a missing or edited rollback script as it was recorded at apply.")
+@fleet_running
+@click.pass_context
+def command(context: click.Context, /, app: App, *, run: str, recorded: bool, **pace: Any) -> None:
+    """Take back what a run has applied, and only that.
+
+    RUN is its id, the beginning of it, or `last`. Each target's own history says what that is. A target in which
+    another run has applied something since is refused. It is a run of its own, over the targets of the other one in
+    reverse.
+    """
+    from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.fleet.model import Wanted, Wave  # noqa: PLC0415  same
+
+    fleet = opened(app)
+    taken_back = run_of(app, run, fleet)
+    names = _names(app, fleet, taken_back)
+    wanted = Wanted(operation="rollback", of_run=taken_back.head.run_id, recorded=recorded, accept_loss=app.accept_loss)
+    waves = (Wave("all", names),) if names else ()
+    question = f"Roll back what run {taken_back.head.run_id[:8]} has applied in {counted(len(names), 'target')}?"
+    asked = Asked("rollback", question, always=True, whole=False)
+    carry_out(context, app, fleet, asked, pace, lambda call: project.begin(app.config, fleet, wanted, waves, call))
+
+
+def _names(app: App, fleet: Fleet, record: RunRecord) -> tuple[str, ...]:
+    """Return the targets of a run that was begun with, the last one first, but for those that are no targets now."""
+    if record.head.wanted.operation != "apply":
+        hint = "to apply again, run `sqlmigrate fleet apply`"
+        raise click.UsageError(f"run {record.head.run_id[:8]} was a rollback; {hint}")
+    names = [entry.target for entry in record.all_entries() if entry.attempt]
+    gone = [name for name in names if name not in fleet.places]
+    if gone:
+        app.output.warning(f"{named(gone)} {'is' if len(gone) == 1 else 'are'} no target any more")
+    return tuple(name for name in reversed(names) if name in fleet.places)

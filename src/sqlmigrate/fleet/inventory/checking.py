@@ -1,0 +1,60 @@
+"""What is wrong with a list of targets, as far as that is seen without connecting."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import Problem
+from sqlmigrate.fleet.inventory.model import Target
+from sqlmigrate.seeds.problems import refuse
+from sqlmigrate.seeds.rules import violations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.seeds.document import Document
+
+_WHERE = ("url", "url_env", "service")
+_NAME_BYTES = 63  # NAMEDATALEN - 1
+_SYSTEM = ("pg_", "information_schema")
+
+
+def checked(document: Document) -> tuple[Target, ...]:
+    """Return the targets of a document; raises SeedError with everything that is wrong with it."""
+    schema = json.loads((resources.files(__package__) / "targets.schema.json").read_text(encoding="utf-8"))
+    refuse(violations(document, schema))
+    found = document.value["targets"]
+    refuse([*_unclear(document, found), *_twice(document, found)])
+    return tuple(Target(**values | {"tags": tuple(values.get("tags", ()))}) for values in found)
+
+
+def _unclear(document: Document, found: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Find targets of which it cannot be said where they are, and schemas that cannot be a tenant's."""
+    if not found:
+        yield Problem("there are no targets", document.place(["targets"]))
+    for number, values in enumerate(found):
+        place, name = document.place(["targets", number]), values["name"]
+        if not name.isprintable() or name != name.strip():
+            yield Problem(
+                f"{name!r} is no name for a target: it begins or ends with a space, or cannot be printed", place
+            )
+        given = [key for key in _WHERE if key in values]
+        if len(given) != 1:
+            what = f"{' and '.join(given)} say it twice" if given else "nothing says it"
+            hint = "give one of url, url_env (a variable) and service (of libpq's service file)"
+            yield Problem(f"{name}: where is it? {what}", place, hint)
+        schema = values.get("schema", "")
+        if schema.startswith(_SYSTEM) or len(schema.encode()) > _NAME_BYTES:
+            yield Problem(f"{name}: {schema} is no schema that a tenant can have", place)
+
+
+def _twice(document: Document, found: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Find targets of the same name; those that are in the same place are found by `places`."""
+    first: dict[str, int] = {}
+    for number, values in enumerate(found):
+        at = first.setdefault(values["name"], number)
+        if at != number:
+            message = f"{values['name']} is there twice; the first is at {document.place(['targets', at])}"
+            yield Problem(message, document.place(["targets", number]), "give each target a name of its own")

@@ -1,0 +1,139 @@
+"""From the settings to the targets of a fleet."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlmigrate.errors import ConfigError, InventoryError, Place, Problem, SeedError, UsageError
+from sqlmigrate.fleet.inventory.checking import checked
+from sqlmigrate.fleet.inventory.rows import of_csv, of_json_lines, of_values
+from sqlmigrate.seeds.document import parse, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.fleet.inventory.model import Target
+    from sqlmigrate.seeds.document import Document
+
+_KINDS = ("targets", "targets_query", "targets_command")
+_SECONDS = 300  # for a command that lists targets
+_MOST, _STEP = 256 << 20, 64 << 10  # bytes: that one may print, and of one look
+
+
+def read(config: Config) -> tuple[Target, ...]:
+    """Read the targets that the settings name, in their order.
+
+    Raises InventoryError with everything that is wrong with them, UsageError where the settings name none or two lists,
+    and ConnectionFailed where the control database does not answer.
+    """
+    kind = _kind(config)
+    try:
+        found = {"targets": _file, "targets_query": _query, "targets_command": _command}[kind](config)
+        return checked(found)
+    except SeedError as error:
+        problems = [_without_text(problem) for problem in error.problems]
+        raise InventoryError(f"the list of targets is refused ({config.source(kind)})", problems) from None
+
+
+def _kind(config: Config) -> str:
+    """Tell which setting lists the targets: one that is an option goes before the others."""
+    named = [name for name in _KINDS if getattr(config, name)]
+    if config.source("targets").startswith("option"):
+        return "targets"
+    if not named:
+        hint = "name a file with --targets, or set targets, targets_query or targets_command"
+        raise UsageError("no targets are named", hint=hint)
+    if len(named) > 1:
+        raise ConfigError(f"{' and '.join(named)} name two lists of targets; set one of them")
+    return named[0]
+
+
+def _without_text(problem: Problem) -> Problem:
+    """Return a problem that shows no line of the list: there may be a password in it."""
+    return replace(problem, place=replace(problem.place, text=None)) if problem.place else problem
+
+
+def _file(config: Config) -> Document:
+    assert config.targets is not None  # noqa: S101  for mypy
+    path = config.targets
+    text = read_text(path)
+    match path.suffix.lower():
+        case ".yaml" | ".yml" | ".json":
+            return parse(path, text)
+        case ".csv":
+            return of_csv(path, text)
+        case ".jsonl" | ".ndjson":
+            return of_json_lines(path, text)
+    hint = "name it .yaml, .csv or .jsonl (a JSON object in each line)"
+    raise InventoryError(f"{path}: its name does not say how the targets are written", hint=hint)
+
+
+def _query(config: Config) -> Document:
+    from sqlmigrate.fleet.control import rows_of  # noqa: PLC0415  a file needs no database
+
+    found = rows_of(config, config.targets_query or "")
+    return of_values(Path("targets_query"), enumerate(found, 1))
+
+
+def _command(config: Config) -> Document:
+    """Run the command that prints the targets; it has no input, and ends with us."""
+    words = config.targets_command
+    try:
+        with (
+            subprocess.Popen(
+                words, cwd=config.project, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+            ) as process,
+            _ending(process),
+        ):
+            said = _heard(process)
+    except OSError as error:
+        raise InventoryError(f"targets_command cannot be run: {words[0]}: {error.strerror or error}") from None
+    if process.returncode:
+        raise InventoryError(f"targets_command failed with exit status {process.returncode}", hint="see what it prints")
+    path = Path("targets_command")
+    try:
+        return of_json_lines(path, said.decode())
+    except UnicodeDecodeError:
+        raise InventoryError("targets_command prints what is not UTF-8", [Problem("not UTF-8", Place(path))]) from None
+
+
+@contextmanager
+def _ending(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a command, and what it has started, with us."""
+    try:
+        yield
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        raise InventoryError(f"targets_command did not end within {_SECONDS} s and was stopped") from None
+    except BaseException:
+        _kill(process)
+        raise
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _heard(process: subprocess.Popen[bytes]) -> bytes:
+    """Return what a command prints until it ends; raises InventoryError where that is too much, and TimeoutExpired."""
+    assert process.stdout is not None  # noqa: S101  for mypy
+    end, said, poll = time.monotonic() + _SECONDS, bytearray(), select.poll()
+    poll.register(process.stdout, select.POLLIN)
+    while poll.poll(max(end - time.monotonic(), 0) * 1000):
+        if not (data := os.read(process.stdout.fileno(), _STEP)):
+            process.wait(max(end - time.monotonic(), 0))
+            return bytes(said)
+        said += data
+        if len(said) > _MOST:
+            raise InventoryError(f"targets_command printed more than {_MOST >> 20} MB and was stopped")
+    raise subprocess.TimeoutExpired(process.args, _SECONDS)

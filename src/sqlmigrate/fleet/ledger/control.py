@@ -1,0 +1,207 @@
+"""The ledger in schema `sqlmigrate_fleet` of the control database, which several people and machines share.
+
+The file in the project is written all the same: where the control database is lost meanwhile, the run goes on, and the
+file has it all. Tables are believed and written only where the history's would be (`history.trust`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import ClientCursor, sql
+
+from sqlmigrate import connection, queries
+from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
+from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen
+from sqlmigrate.history import trust
+from sqlmigrate.history.trust import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlmigrate.connection import Connection
+    from sqlmigrate.fleet.ledger.local import LocalLedger, LocalWriter
+
+SCHEMA = "sqlmigrate_fleet"
+_TABLES = ("run", "target")
+_MANY, _SECONDS = 200, 1.0  # what is written at once, and how long at most after it happened
+_APPLICATION = "sqlmigrate: fleet"
+
+
+@dataclass(slots=True)
+class ControlWriter:
+    """Writes a run into a file and, some entries at a time, into the control database.
+
+    `broken` says why one of them takes no more, which stops no run.
+    """
+
+    local: LocalWriter
+    session: Connection
+    tables: Tables
+    run_id: str
+    broken: str | None = None
+    _kept: dict[str, Entry] = field(default_factory=dict)
+    _written: float = field(default_factory=time.monotonic)
+
+    def add(self, entry: Entry) -> None:
+        """Add where a target stands."""
+        self.local.add(entry)
+        self._kept[entry.target] = entry
+        if len(self._kept) >= _MANY or time.monotonic() - self._written > _SECONDS:
+            self._flush()
+
+    def end(self, at: str, why: str | None) -> None:
+        """Say that the run has ended."""
+        self.local.end(at, why)
+        self._flush(("end_run", {"run_id": self.run_id, "at": at, "why": why}))
+        self.broken = self.broken or self.local.broken
+
+    def _flush(self, *more: tuple[str, dict[str, Any]]) -> None:
+        entries, self._kept, self._written = list(self._kept.values()), {}, time.monotonic()
+        if self.broken is None:
+            try:
+                _write(self.session, self.tables, [*(_target(self.run_id, entry) for entry in entries), *more])
+            except (psycopg.Error, Error) as error:
+                self.broken = f"the control database takes nothing more of this run: {str(error).strip()}"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlLedger:
+    """The ledger of a control database; `local` is the folder of the project, which has the runs begun here."""
+
+    conninfo: str = field(repr=False)
+    local: LocalLedger
+    owners: tuple[str, ...] = ()
+
+    @contextmanager
+    def begun(self, head: Head) -> Iterator[ControlWriter]:
+        """Write down a new run and hold it; raises Error where that cannot be done, and nothing was done then."""
+        with self._held(head) as (session, tables), self.local.begun(head) as local:
+            yield ControlWriter(local, session, tables, head.run_id)
+
+    @contextmanager
+    def resumed(self, record: RunRecord, at: str) -> Iterator[ControlWriter]:
+        """Hold a run that goes on; raises Error where somebody else does."""
+        with self._held(record.head) as (session, tables), self.local.resumed(record, at) as local:
+            yield ControlWriter(local, session, tables, record.head.run_id)
+
+    def runs(self) -> list[RunRecord]:
+        """Return all runs, the newest first."""
+        return self._read("targets", ())
+
+    def find(self, name: str) -> RunRecord:
+        """Return a run by its id, the beginning of it, or `last`; raises UsageError."""
+        ids = [record.head.run_id for record in self._read(None, ())]
+        run_id = chosen(ids, name)
+        return next(record for record in self._read("targets_of_run", [run_id]) if record.head.run_id == run_id)
+
+    def _read(self, targets: str | None, values: Iterable[str]) -> list[RunRecord]:
+        """Read the runs, with the entries that a query gives."""
+        with connection.session(self.conninfo, application_name=_APPLICATION) as session:
+            if not _is_there(session):
+                return []
+            heads, _ = trust.read(session, self._tables, _query("runs"), locked=_TABLES)
+            rows: list[Any] = []
+            if targets is not None:
+                rows, _ = trust.read(session, self._tables, _query(targets), list(values) or None, locked=_TABLES)
+        entries: dict[str, dict[str, Entry]] = {}
+        for run_id, values_of_entry in rows:
+            entry = Entry.read(values_of_entry)
+            entries.setdefault(run_id, {})[entry.target] = entry
+        found = [RunRecord(Head.read(head), {}, ended, why) for head, ended, why in heads]
+        return [replace(record, entries=entries.get(record.head.run_id, {})) for record in found]
+
+    @property
+    def _tables(self) -> Tables:
+        return Tables(SCHEMA, _TABLES, self.owners, own_schema=True)
+
+    @contextmanager
+    def _held(self, head: Head) -> Iterator[tuple[Connection, Tables]]:
+        # not `session`: where it is lost, the run goes on
+        session = connection.connect(self.conninfo, application_name=_APPLICATION)
+        try:
+            try:
+                _install(session, self._tables)
+                [(is_ours,)] = session.execute(queries.load("fleet")["lock"], [head.run_id]).fetchall()
+                if not is_ours:
+                    raise busy(head.run_id)
+                _write(session, self._tables, [("begin_run", _begun(head))])
+            except psycopg.Error as error:
+                reason = str(error).strip().partition("\n")[0]
+                raise ConnectionFailed(
+                    f"the control database cannot be written to: {reason}; nothing was done"
+                ) from None
+            yield session, self._tables
+        finally:
+            session.close()
+
+
+def _is_there(session: Connection) -> bool:
+    [(_, tables)] = session.execute(queries.load("fleet")["is_there"]).fetchall()
+    return bool(tables)
+
+
+def _install(session: Connection, tables: Tables) -> None:
+    """Make the tables where there are none; raises HistoryError where the role may not, or they cannot be trusted."""
+    [(schema, there)] = session.execute(queries.load("fleet")["is_there"]).fetchall()
+    blocks = [] if there else ["create_run", "create_target"]
+    blocks = blocks if schema else ["create_schema", *blocks]
+    try:
+        with session.transaction():
+            for block in blocks:
+                session.execute(queries.load("fleet")[block])
+            trust.require(session, tables)
+    except psycopg.errors.InsufficientPrivilege as error:
+        who = sql.Identifier(session.info.user).as_string()
+        hint = f"a DBA can help: CREATE SCHEMA {SCHEMA} AUTHORIZATION {who}"
+        raise HistoryError(f"the ledger cannot be created: {error.diag.message_primary}", hint=hint) from None
+
+
+def _write(session: Connection, tables: Tables, commands: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Run commands in one transaction, in which the tables stay as they are."""
+    cursor = ClientCursor(session)
+    texts = [cursor.mogrify(queries.load("fleet")[name], values) for name, values in commands]
+    if texts:
+        with session.transaction():
+            trust.hold(session, tables, _TABLES)
+            session.execute("; ".join(texts).encode())
+
+
+def _query(name: str) -> sql.Composed:
+    return sql.SQL(queries.load("fleet")[name]).format()
+
+
+def _begun(head: Head) -> dict[str, Any]:
+    return {
+        "run_id": head.run_id,
+        "operation": head.wanted.operation,
+        "began": head.began,
+        "username": head.username,
+        "hostname": head.hostname,
+        "env": head.env,
+        "head": json.dumps(head.as_json()),
+    }
+
+
+def _target(run_id: str, entry: Entry) -> tuple[str, dict[str, Any]]:
+    failure = entry.failure
+    return "put_target", {
+        "run_id": run_id,
+        "target": entry.target,
+        "state": entry.state.value,
+        "at": entry.at,
+        "wave": entry.wave,
+        "attempt": entry.attempt,
+        "seconds": entry.seconds,
+        "migrations": list(entry.migrations),
+        "error": str(failure) if failure else None,
+        "fingerprint": failure.fingerprint if failure else None,
+        "blocker": entry.blocker,
+        "worker": entry.worker or None,
+        "entry": json.dumps(entry.as_json()),
+    }

@@ -1,0 +1,155 @@
+"""A run of a fleet as its ledger knows it, and the same as plain data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlmigrate.errors import Error, UsageError
+from sqlmigrate.events.record import plain
+from sqlmigrate.files.reading import record
+from sqlmigrate.fleet.model import FINAL, WELL, Failure, State, Wanted, Wave
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+LAST = "last"
+"""Stands for the newest run."""
+_LEAST = 4
+"""So many characters of a run id are enough, where no other run begins with them."""
+FORMAT = 1
+"""It rises when a field goes or changes its meaning; new ones may come without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a run was begun with: by whom, when (UTC), what was wanted, and of which targets in which waves.
+
+    `others` are targets that were there and are in no wave.
+    """
+
+    run_id: str
+    began: str
+    username: str
+    hostname: str
+    wanted: Wanted
+    waves: tuple[Wave, ...]
+    others: tuple[str, ...] = ()
+    env: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"kind": "run", "format": FORMAT, **plain(self)}
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Head:
+        """Read plain data; raises TypeError and KeyError where it is none of a run."""
+        waves = tuple(Wave(item["name"], tuple(item["targets"])) for item in values["waves"])
+        wanted = record(Wanted, _known(Wanted, values["wanted"]))
+        others = tuple(values.get("others", ()))
+        return cls(**_known(cls, values) | {"wanted": wanted, "waves": waves, "others": others})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a target stood at a moment (UTC): `migrations` is what the run has done there, as far as is known."""
+
+    target: str
+    state: State
+    at: str
+    wave: str = ""
+    attempt: int = 0
+    seconds: float = 0.0
+    migrations: tuple[str, ...] = ()
+    failure: Failure | None = None
+    blocker: str | None = None
+    worker: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data, without what is empty."""
+        values = {item.name: plain(getattr(self, item.name)) for item in fields(self) if item.name != "state"}
+        given = {name: value for name, value in values.items() if value not in (None, "", 0, [])}
+        return {"kind": "target", **given, "state": self.state.value}
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Entry:
+        """Read plain data; raises TypeError, KeyError and ValueError where it is none of a target."""
+        failure = values.get("failure")
+        given = _known(cls, values) | {
+            "state": State(values["state"]),
+            "migrations": tuple(values.get("migrations", ())),
+            "failure": record(Failure, _known(Failure, failure)) if failure else None,
+        }
+        return cls(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run with the last entry of each target; `ended` (UTC) is None while it is under way, or was killed.
+
+    `why` says why it ended before all targets had been opened.
+    """
+
+    head: Head
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    ended: str | None = None
+    why: str | None = None
+
+    def targets(self) -> Iterator[tuple[str, Wave]]:
+        """Yield the names of all targets, each with its wave, in the order of the run."""
+        for wave in self.head.waves:
+            for name in wave.targets:
+                yield name, wave
+
+    def entry(self, name: str, wave: str = "") -> Entry:
+        """Return where a target stands; what nothing is known of any more has ended too where the run has."""
+        found = self.entries.get(name) or Entry(name, State.WAITING, self.head.began, wave)
+        if self.ended is None or found.state in FINAL:
+            return found
+        ended = State.INTERRUPTED if found.state is State.RUNNING else State.LEFT
+        return replace(found, state=ended, at=self.ended)
+
+    def all_entries(self) -> Iterator[Entry]:
+        """Yield where each target stands, in the order of the run."""
+        return (self.entry(name, wave.name) for name, wave in self.targets())
+
+    def counts(self) -> Counter[State]:
+        """Count the targets by where they stand."""
+        return Counter(entry.state for entry in self.all_entries())
+
+    def left(self) -> tuple[Wave, ...]:
+        """Return the waves with the targets that are not where they were to be brought."""
+        return tuple(
+            Wave(wave.name, names)
+            for wave in self.head.waves
+            if (names := tuple(name for name in wave.targets if self.entry(name).state not in WELL))
+        )
+
+
+def chosen(ids: Sequence[str], name: str) -> str:
+    """Return the run id that is meant by itself, by its beginning, or by `last` (`ids` are newest first).
+
+    Raises UsageError where there is none, or several.
+    """
+    if name == LAST:
+        if ids:
+            return ids[0]
+        raise UsageError("there is no run yet", hint="`sqlmigrate fleet apply` makes one")
+    found = [run_id for run_id in ids if run_id == name or (len(name) >= _LEAST and run_id.startswith(name))]
+    if len(found) == 1:
+        return found[0]
+    what = f"several runs begin with {name}" if found else f"there is no run {name}"
+    raise UsageError(what, hint="`sqlmigrate fleet runs` lists them")
+
+
+def busy(run_id: str) -> Error:
+    """Return the error for a run that another process carries out."""
+    hint = "wait until it has ended, or stop it; `sqlmigrate fleet report` shows how far it is"
+    return Error(f"run {run_id} is under way in another process", hint=hint)
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of fields that this release knows: a newer one may have written more."""
+    names = {item.name for item in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

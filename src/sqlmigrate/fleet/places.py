@@ -1,0 +1,102 @@
+"""Where targets are: from what the list says to connection strings, in the process that connects.
+
+A connection string may hold a password, so nothing of this module goes to another process, into a ledger or a report.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from psycopg.conninfo import make_conninfo
+
+from sqlmigrate.connection.address import resolved, shown_host
+from sqlmigrate.connection.conninfo import parse_conninfo
+from sqlmigrate.errors import ConfigError, InventoryError, Problem
+from sqlmigrate.fleet.tenants import history_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sqlmigrate.fleet.inventory import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a target is: how to connect, and the rest for people; `history` is the schema of its history."""
+
+    target: Target
+    conninfo: str = field(repr=False)
+    host: str
+    database: str
+    history: str
+
+    @property
+    def cluster(self) -> str:
+        """The server that the target loads: as its list says, or its address."""
+        return self.target.cluster or self.host
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The words by which errors call this target and no other one."""
+        target = self.target
+        return tuple(filter(None, (target.name, target.schema, self.history, self.database, *self.host.split(":")[:1])))
+
+
+def locate(target: Target, history: str, environ: Mapping[str, str] | None = None) -> Place:
+    """Find where a target is; `history` is the setting `history_schema`. Raises ConfigError, without any password."""
+    conninfo = _conninfo(target, os.environ if environ is None else environ)
+    parts = resolved(conninfo)
+    host = shown_host(parts.get("hostaddr") or parts.get("host") or "local socket", parts.get("port", "5432"))
+    return Place(target, conninfo, host, parts.get("dbname", ""), history_schema(target.schema, history))
+
+
+def locate_all(targets: Iterable[Target], history: str, environ: Mapping[str, str] | None = None) -> dict[str, Place]:
+    """Find where all targets are, by their names; raises InventoryError that names those of which it cannot be told.
+
+    So it does for two targets in one place, and for a tenant in a schema that holds the history of another one.
+    """
+    found: dict[str, Place] = {}
+    problems: list[Problem] = []
+    for target in targets:
+        try:
+            found[target.name] = locate(target, history, environ)
+        except ConfigError as error:
+            problems.append(Problem(f"{target.name}: {error.message}", hint=error.hint))
+    problems += [*_in_one_place(found.values()), *_within_histories(found.values())]
+    if problems:
+        raise InventoryError("the list of targets is refused", problems)
+    return found
+
+
+def _conninfo(target: Target, environ: Mapping[str, str]) -> str:
+    if target.service is not None:
+        return make_conninfo(service=target.service)
+    if target.url_env is None:
+        return make_conninfo(**parse_conninfo(target.url or "", source="its url"))
+    text = environ.get(target.url_env, "")
+    if not text.strip():
+        raise ConfigError(f"the variable {target.url_env}, which is to hold its URL, is not set")
+    return make_conninfo(**parse_conninfo(text, source=f"variable {target.url_env}"))
+
+
+def _in_one_place(places: Iterable[Place]) -> Iterator[Problem]:
+    """Find targets that would share a history, so that each would be taken for the other."""
+    first: dict[tuple[str, str, str], str] = {}
+    for place in places:
+        name = place.target.name
+        other = first.setdefault((place.host, place.database, place.history), name)
+        if other != name:
+            what = f"schema {place.target.schema} of database" if place.target.schema else "database"
+            yield Problem(
+                f"{name} and {other} are both {what} {place.database} on {place.host}", hint="keep one of them"
+            )
+
+
+def _within_histories(places: Iterable[Place]) -> Iterator[Problem]:
+    """Find tenants whose schema is the history of a target."""
+    histories = {(place.host, place.database, place.history): place.target.name for place in places}
+    for place in places:
+        if place.target.schema and (other := histories.get((place.host, place.database, place.target.schema))):
+            yield Problem(f"{place.target.name}: schema {place.target.schema} holds the history of {other}")

@@ -1,0 +1,215 @@
+"""A fleet of a project: the one entry for commands, from the settings to a run that has ended."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sqlmigrate import migrations
+from sqlmigrate.fleet import inventory, standing
+from sqlmigrate.fleet.bringing import Workshop, bring, digest_of
+from sqlmigrate.fleet.coordinator import Coordinator
+from sqlmigrate.fleet.driving import Driver, Manner, NotAllKept, now
+from sqlmigrate.fleet.ledger import Head, LocalLedger, RunRecord
+from sqlmigrate.fleet.model import Limits
+from sqlmigrate.fleet.places import locate_all
+from sqlmigrate.fleet.tenants import require_no_paths
+from sqlmigrate.history.model import Run
+from sqlmigrate.server import places
+from sqlmigrate.server.account import server_account
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from sqlmigrate.config import Config
+    from sqlmigrate.engine import Options
+    from sqlmigrate.fleet.catalogs import Likeness
+    from sqlmigrate.fleet.driving import Step
+    from sqlmigrate.fleet.ledger import Ledger, Writer
+    from sqlmigrate.fleet.model import Wanted, Wave
+    from sqlmigrate.fleet.places import Place
+    from sqlmigrate.fleet.standing import Group
+
+_FOLDER = "fleet"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The targets of a project in their order, where each is, and what its orders are carried out with here."""
+
+    places: Mapping[str, Place]
+    workshop: Workshop
+
+    def tags(self) -> dict[str, tuple[str, ...]]:
+        """Return the tags of each target."""
+        return {name: place.target.tags for name, place in self.places.items()}
+
+    def clusters(self) -> dict[str, str]:
+        """Return the cluster of each target."""
+        return {name: place.cluster for name, place in self.places.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a run is to go: `listening` is open while it does, and lets whoever stops it reach the driver."""
+
+    limits: Limits = field(default_factory=Limits)
+    manner: Manner = field(default_factory=Manner)
+    observer: Callable[[Step], None] = lambda _: None
+    listening: Callable[[Driver], AbstractContextManager[None]] | None = None
+
+
+def read(config: Config, options: Options, *, part: tuple[int, int] | None = None) -> Fleet:
+    """Read the targets and the migrations; with `part` (i, n), the i-th of n shares of the targets.
+
+    Raises InventoryError and MigrationsError with everything that is wrong, before any target is opened.
+    """
+    found = migrations.of_project(config)
+    targets = inventory.read(config)
+    if part is not None:
+        targets = targets[part[0] - 1 :: part[1]]
+    located = locate_all(targets, config.history_schema)
+    if any(place.target.schema for place in located.values()):
+        require_no_paths(found)
+    workshop = Workshop(
+        located.__getitem__,
+        found,
+        digest_of(found),
+        options,
+    )
+    return Fleet(located, workshop)
+
+
+def newcomers(config: Config, record: RunRecord) -> list[str]:
+    """Return the targets that the list names by now, and did not name when a run began."""
+    seen = {name for name, _ in record.targets()}.union(record.head.others)
+    return [target.name for target in inventory.read(config) if target.name not in seen]
+
+
+def ledger_of(config: Config) -> Ledger:
+    """Return the ledger of a project: that of the control database, if there is one; nothing is written for it."""
+    from sqlmigrate.fleet.control import conninfo_of  # noqa: PLC0415  most projects have none
+    from sqlmigrate.fleet.ledger.control import ControlLedger  # noqa: PLC0415  same
+
+    local = LocalLedger((config.state_dir or places.state_dir(config.project)) / _FOLDER)
+    conninfo = conninfo_of(config)
+    return local if conninfo is None else ControlLedger(conninfo, local, config.history_owners)
+
+
+def stand(fleet: Fleet, concurrency: int) -> list[Group]:
+    """Read where all targets stand, `concurrency` at a time, and put those together that stand in the same place."""
+    with _threads(concurrency) as pool:
+        return standing.groups(pool.map(lambda name: standing.look(name, fleet.workshop), fleet.places))
+
+
+def compare(config: Config, fleet: Fleet, concurrency: int) -> list[Likeness]:
+    """Read the schemas of all targets, `concurrency` at a time, and put those together that have the same."""
+    from sqlmigrate.fleet import catalogs  # noqa: PLC0415  few ask for it
+
+    databases = catalogs.in_one_database(fleet.places.values())
+    with _threads(concurrency) as pool:
+        found = pool.map(lambda places: catalogs.read_catalogs(places, config.drift_ignore), databases)
+        return catalogs.likenesses(item for items in found for item in items)
+
+
+def rebuild(
+    config: Config, fleet: Fleet, concurrency: int, chosen: Callable[[RunRecord], bool] = lambda _: True
+) -> tuple[list[RunRecord], dict[str, str]]:
+    """Write the `chosen` runs into the ledger that the histories of the targets know and it does not.
+
+    Returns those, and why the history of some targets could not be read, by their names.
+    """
+    from sqlmigrate.fleet.ledger.rebuilding import read_log, rebuilt  # noqa: PLC0415  for a ledger that was lost
+
+    with _threads(concurrency) as pool:
+        logs = list(pool.map(lambda place: read_log(place, fleet.workshop.options), fleet.places.values()))
+    ledger = ledger_of(config)
+    known = {record.head.run_id for record in ledger.runs()}
+    new = [item for item in rebuilt(logs, fleet.workshop.migrations) if item.head.run_id not in known and chosen(item)]
+    _ensure_folder(ledger)
+    for record in new:
+        with ledger.begun(record.head) as writer:
+            for entry in record.entries.values():
+                writer.add(entry)
+    return new, {log.target: log.unread for log in logs if log.unread}
+
+
+def begin(config: Config, fleet: Fleet, wanted: Wanted, waves: Sequence[Wave], call: Call) -> RunRecord:
+    """Begin a run and carry it out; returns it once all of its targets have ended."""
+    run = Run()
+    meant = _meant(config, fleet, wanted)
+    chosen = {name for wave in waves for name in wave.targets}
+    others = tuple(name for name in fleet.places if name not in chosen)
+    head = Head(run.run_id, now(), run.username, run.hostname, meant, tuple(waves), others, config.env)
+    ledger = ledger_of(config)
+    _ensure_folder(ledger)
+    with ledger.begun(head) as writer:
+        return _carried_out(RunRecord(head), fleet, head.waves, writer, call)
+
+
+def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRecord:
+    """Go on with a run under its own id: with its targets that are not where they were to be brought.
+
+    The migrations are those of now: whoever has mended one that failed goes on with it.
+    """
+    record = replace(record, head=replace(record.head, wanted=_meant(config, fleet, record.head.wanted)))
+    waves = [replace(wave, targets=tuple(filter(fleet.places.__contains__, wave.targets))) for wave in record.left()]
+    ledger = ledger_of(config)
+    _ensure_folder(ledger)
+    with ledger.resumed(record, now()) as writer:
+        return _carried_out(record, fleet, [wave for wave in waves if wave.targets], writer, call)
+
+
+def _meant(config: Config, fleet: Fleet, wanted: Wanted) -> Wanted:
+    """Add to what is wanted what the settings ask for, and which files are meant."""
+    return replace(
+        wanted,
+        files=fleet.workshop.files,
+        require_proof=wanted.require_proof or config.require_proof,
+        keep_data=wanted.keep_data or config.protected,
+    )
+
+
+def _ensure_folder(ledger: Ledger) -> None:
+    """Make the folder above the ledger's files, as the private server would."""
+    local = ledger if isinstance(ledger, LocalLedger) else ledger.local
+    places.ensure_state_dir(local.folder.parent, server_account())
+
+
+def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer: Writer, call: Call) -> RunRecord:
+    head = record.head
+    coordinator = Coordinator(waves, fleet.clusters(), call.limits)
+    with _threads(min(call.limits.concurrency, len(coordinator.states))) as pool:
+        driver = Driver(
+            coordinator,
+            Run(head.run_id, head.username, head.hostname),
+            head.wanted,
+            fleet.workshop.options,
+            lambda order: pool.submit(bring, order, fleet.workshop),
+            writer,
+            call.observer,
+            call.manner,
+            before={name: entry.attempt for name, entry in record.entries.items()},
+        )
+        if call.listening is None:
+            driver.drive()
+        else:
+            with call.listening(driver):
+                driver.drive()
+    if writer.broken:
+        call.observer(NotAllKept(writer.broken))
+    why = coordinator.stopped.value if coordinator.stopped else None
+    return RunRecord(head, {**record.entries, **driver.entries}, now(), why)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Keep threads for a block; what nobody waits for any more, after Ctrl-C, holds nothing up."""
+    pool = ThreadPoolExecutor(max(count, 1), thread_name_prefix="fleet")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,108 @@
+"""The ledger of a control database: shared by several machines, and no reason to stop where it is lost."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import sql
+
+from sqlmigrate.errors import ConnectionFailed, Error, HistoryError, UsageError
+from sqlmigrate.fleet.ledger import Entry, Head, LocalLedger
+from sqlmigrate.fleet.ledger.control import ControlLedger
+from sqlmigrate.fleet.model import Failure, State, Wanted, Wave
+
+FAILURE = Failure("ExecutionError", "no", "abc", hint="do", place="sql/a.sql:1", migration_id="a", sqlstate="42P01")
+DONE = Entry("one", State.DONE, "2026-01-01T00:00:01.000000Z", "canary", 1, 0.25, ("a", "b"), worker="here:7")
+FAILED = Entry("two", State.FAILED, "2026-01-01T00:00:02.000000Z", "rest", 2, 1.5, ("a",), FAILURE, "pid 7")
+FIRST, SECOND = (f"1111111{number}-0000-4000-8000-000000000000" for number in (1, 2))
+
+
+def head(run_id=FIRST, began="2026-01-01T00:00:00.000000Z"):
+    waves = (Wave("canary", ("one",)), Wave("rest", ("two", "three")))
+    return Head(run_id, began, "me", "here", Wanted(to="b", files="x"), waves, ("five",), "production")
+
+
+@pytest.fixture
+def machine(database, tmp_path):
+    """The ledger as a machine sees it: each has files of its own, and all share the control database."""
+
+    def make(name="here"):
+        return ControlLedger(database.conninfo, LocalLedger(tmp_path / name))
+
+    return make
+
+
+def test_a_run_is_read_on_every_machine_as_it_was_written_on_one(machine, conn):
+    here, there = machine("here"), machine("there")
+    assert there.runs() == []
+    with pytest.raises(UsageError, match="there is no run yet"):
+        there.find("last")
+
+    with here.begun(head()) as writer:
+        writer.add(Entry("one", State.RUNNING, "2026-01-01T00:00:00.000000Z", "canary", 1))
+        with pytest.raises(Error, match="is under way in another process"), there.resumed(there.find("last"), "x"):
+            pass
+        writer.add(DONE)
+        writer.add(FAILED)
+        writer.end("2026-01-01T00:00:03.000000Z", "interrupted")
+    with here.begun(head(SECOND, "2026-01-02T00:00:00.000000Z")) as writer:
+        pass
+
+    assert [record.head.run_id for record in there.runs()] == [SECOND, FIRST]
+    found = there.find(FIRST)
+    assert found == there.runs()[1] == here.local.find(FIRST)
+    assert (found.head, found.ended, found.why) == (head(), "2026-01-01T00:00:03.000000Z", "interrupted")
+    assert (found.entry("one"), found.entry("two"), found.entry("three").state) == (DONE, FAILED, State.LEFT)
+    with pytest.raises(UsageError, match="several runs begin with 1111"):
+        there.find("1111")
+    row = "SELECT state, migrations, error, fingerprint FROM sqlmigrate_fleet.target WHERE target = 'two'"
+    assert conn.execute(row).fetchone() == ("failed", ["a"], "sql/a.sql:1: no", "abc")
+
+    with there.resumed(found, "2026-01-03T00:00:00.000000Z") as writer:
+        writer.add(Entry("two", State.DONE, "2026-01-03T00:00:01.000000Z", "rest", 3))
+        writer.end("2026-01-03T00:00:02.000000Z", None)
+    assert here.find(FIRST).counts() == there.local.find(FIRST).counts() == {State.DONE: 2, State.LEFT: 1}
+
+
+def test_a_control_database_that_is_lost_stops_no_run_and_the_file_has_all_of_it(machine, database):
+    ledger = machine()
+    with ledger.begun(head()) as writer:
+        writer.add(DONE)
+        with database.connect_superuser() as session:
+            session.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE pid = %s", [
+                writer.session.info.backend_pid
+            ])  # fmt: skip
+        writer.add(FAILED)
+        writer.end("2026-01-01T00:00:03.000000Z", None)
+
+    assert writer.broken.startswith("the control database takes nothing more of this run: ")
+    assert ledger.local.find("last").counts() == {State.DONE: 1, State.FAILED: 1, State.LEFT: 1}
+    assert ledger.find("last").ended is None
+
+
+def test_one_that_cannot_be_written_to_is_told_before_anything_runs(machine, database, admin):
+    ledger = machine()
+    admin.execute(sql.SQL("REVOKE CREATE ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database.name)))
+    admin.execute("CREATE SCHEMA sqlmigrate_fleet")
+    with pytest.raises(HistoryError) as caught, ledger.begun(head()):
+        pass
+    assert caught.value.message == "the ledger cannot be created: permission denied for schema sqlmigrate_fleet"
+    assert "CREATE SCHEMA sqlmigrate_fleet AUTHORIZATION " in caught.value.hint
+
+    missing = ControlLedger(f"{database.conninfo} dbname=missing password=geheim1", ledger.local)
+    for call in (missing.runs, lambda: missing.begun(head()).__enter__()):
+        with pytest.raises(ConnectionFailed) as caught:
+            call()
+        assert "geheim" not in str(caught.value)
+    assert ledger.local.runs() == []
+
+
+def test_tables_on_which_others_have_hung_something_are_not_believed(machine, conn):
+    ledger = machine()
+    with ledger.begun(head()):
+        pass
+    conn.execute("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    conn.execute("CREATE TRIGGER t BEFORE INSERT ON sqlmigrate_fleet.target FOR EACH ROW EXECUTE FUNCTION f()")
+
+    for call in (ledger.runs, lambda: ledger.begun(head(SECOND)).__enter__()):
+        with pytest.raises(HistoryError, match=r"sqlmigrate_fleet\.target cannot be trusted as a history"):
+            call()
