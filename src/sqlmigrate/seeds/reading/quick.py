@@ -53,6 +53,7 @@ class _Compiler:
         self._left = _PARTS_MAX
 
     def check(self, schema: Any) -> Check:
+        """Make a check of a part of the schema; raises _UnknownError where only jsonschema knows it."""
         self._left -= 1
         if self._left < 0:
             raise _UnknownError
