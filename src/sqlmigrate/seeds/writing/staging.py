@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from sqlmigrate.seeds.model import StreamedRows
 from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.references import Pending
 from sqlmigrate.seeds.writing import statements
-from sqlmigrate.seeds.writing.values import written_rows
+from sqlmigrate.seeds.writing.values import columns_of, written_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ ROWS_MIN = 10_000
 
 _CHUNK = 10_000  # rows whose references are looked up at once
 _LINES = 500
+_BLOCKS = 10  # of columns, that are sent at once
 _SHAPES_MAX = 20
 _MAY_STAGE = """
 SELECT pg_catalog.has_database_privilege(d.oid, 'TEMPORARY')
@@ -43,6 +45,7 @@ WHERE d.datname = pg_catalog.current_database()
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _NULL = "\\N"
+_WORDS = {None: _NULL, True: "true", False: "false"}
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -83,6 +86,30 @@ class Staged:
 
     def fill(self) -> None:
         """Send all rows; raises NotPlainError, or what the server says of a value."""
+        if not self._fill_by_columns():
+            self._fill_row_by_row()
+        for stage in self._stages.values():
+            self._run(statements.analyze(stage, self.file.mapping))
+
+    def _fill_by_columns(self) -> bool:
+        """Send all rows by the columns of their values, unless there are none, or something is to be looked up."""
+        rows = self.file.rows
+        parts = rows.columns() if isinstance(rows, StreamedRows) else None
+        filled = [item for keys in self.file.shapes() for item in columns_of(self.file.mapping, keys)] if parts else []
+        if parts is None or any(column for _, _, column in filled):
+            return False
+        keys = {name: key for name, key, _ in filled}
+        names = self.only or tuple(keys)
+        while some := list(islice(parts, _BLOCKS)):
+            texts = [
+                _lines(first, [(columns[keys[name]], name in self.table.json) for name in names])
+                for first, columns in some
+            ]
+            self._copy(self._stage(names), texts)
+            tell(f"sending rows for {self.file.mapping.table}", some[-1][0], len(rows))
+        return True
+
+    def _fill_row_by_row(self) -> None:
         rows, sent = iter(self.file.rows), 0
         while chunk := list(islice(rows, _CHUNK)):
             by_columns: dict[tuple[str, ...], list[str]] = {}
@@ -94,8 +121,6 @@ class Staged:
                 self._copy(self._stage(columns), lines)
             sent += len(chunk)
             tell(f"sending rows for {self.file.mapping.table}", sent, len(self.file.rows))
-        for stage in self._stages.values():
-            self._run(statements.analyze(stage, self.file.mapping))
 
     @property
     def stages(self) -> list[Stage]:
@@ -174,6 +199,33 @@ def _line(row: Row, values: Mapping[str, Any], json_columns: frozenset[str]) -> 
         texts = [text if text is _NULL else _SPECIAL.sub(_escaped, text) for text in texts]
         line = "\t".join(texts)
     return line + "\n"
+
+
+def _lines(first: int, columns: Sequence[tuple[Sequence[Any], bool]]) -> str:
+    """Write rows as `_line` does, by the columns of their values; with each is said whether it holds JSON."""
+    texts = [_texts(values, is_json) for values, is_json in columns]
+    count, nulls = len(texts[0]), sum(values.count(None) for values, _ in columns)
+    lines = _joined(first, texts)
+    marks = [lines.count(mark) for mark in "\\\t\n\r"]
+    if marks == [nulls, count * len(texts), count, 0]:
+        return lines
+    return _joined(first, [[text if text is _NULL else _SPECIAL.sub(_escaped, text) for text in at] for at in texts])
+
+
+def _joined(first: int, texts: Sequence[Sequence[str]]) -> str:
+    positions = map(str, range(first + 1, first + 1 + len(texts[0])))
+    return "\n".join(map("\t".join, zip(positions, *texts, strict=True))) + "\n"
+
+
+def _texts(values: Sequence[Any], is_json: bool) -> Sequence[str]:  # noqa: FBT001  as below
+    kinds = set() if is_json else {*map(type, values)}
+    if kinds == {str}:
+        return values
+    if kinds and kinds <= {int, float}:
+        return list(map(repr, values))
+    if kinds and kinds <= {bool, type(None)}:
+        return [_WORDS[value] for value in values]
+    return [value if value.__class__ is str and not is_json else _text(value, is_json) for value in values]
 
 
 def _text(value: Any, is_json: bool) -> str:  # noqa: FBT001  called for each value
