@@ -42,6 +42,23 @@ def split(text: str, csv: Csv) -> list[str | None]:
     return [cell for cell, _ in _cells(text, csv)]
 
 
+def columns(texts: Sequence[str], count: int, csv: Csv) -> list[list[str | None]] | None:
+    """Return the cells of records column by column, or None where not each record has so many."""
+    whole = csv.delimiter.join(texts)
+    if '"' in whole:
+        try:
+            cut = [split(text, csv) for text in texts]
+        except CellError:
+            return None
+        return [*map(list, zip(*cut, strict=True))] if {*map(len, cut)} == {count} else None
+    if any(text.count(csv.delimiter) != count - 1 for text in texts):
+        return None
+    flat: list[str | None] = [*whole.split(csv.delimiter)]
+    if csv.null in flat:
+        flat = [None if cell == csv.null else cell for cell in flat]
+    return [flat[at::count] for at in range(count)]
+
+
 def offsets(text: str, csv: Csv) -> list[int]:
     """Return where each cell of a record begins."""
     return [offset for _, offset in _cells(text, csv)]

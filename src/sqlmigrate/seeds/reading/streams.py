@@ -108,13 +108,10 @@ class Table:
 
     def columns(self, texts: Sequence[str]) -> dict[str, list[Any]] | None:
         """Return the values of the records as columns."""
-        try:
-            cut = [cells.split(text, self.csv) for text in texts]
-        except cells.CellError:
+        cut = cells.columns(texts, len(self.keys), self.csv)
+        if cut is None:
             return None
-        if {*map(len, cut)} != {len(self.keys)}:
-            return None
-        columns: dict[str, list[Any]] = dict(zip(self.keys, map(list, zip(*cut, strict=True)), strict=True))
+        columns: dict[str, list[Any]] = dict(zip(self.keys, cut, strict=True))
         for key, convert in self.converters.items():
             columns[key] = cells.converted(columns[key], convert)
         return columns

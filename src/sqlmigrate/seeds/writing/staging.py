@@ -139,7 +139,10 @@ class Staged:
 
     def same_rows(self, limit: int) -> list[list[int]]:
         """Return groups of rows that are one to PostgreSQL, each by their positions from 1."""
-        query = statements.same_staged(self.file.mapping, list(self._stages.values()), limit)
+        ((are_some,),) = self._run(statements.any_same_staged(self.file.mapping, self.stages))
+        if not are_some:
+            return []
+        query = statements.same_staged(self.file.mapping, self.stages, limit)
         return [positions for (positions,) in self._run(query)]
 
     def missing(self) -> Iterator[int]:
