@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
@@ -35,7 +36,7 @@ ROWS_MIN = 10_000
 
 _CHUNK = 10_000  # rows whose references are looked up at once
 _LINES = 500
-_BLOCKS = 10  # of columns, that are sent at once
+_BLOCKS = 20  # of columns, that one COPY sends: libpq may hold all of them
 _SHAPES_MAX = 20
 _MAY_STAGE = """
 SELECT pg_catalog.has_database_privilege(d.oid, 'TEMPORARY')
@@ -100,13 +101,11 @@ class Staged:
             return False
         keys = {name: key for name, key, _ in filled}
         names = self.only or tuple(keys)
-        while some := list(islice(parts, _BLOCKS)):
-            texts = [
-                _lines(first, [(columns[keys[name]], name in self.table.json) for name in names])
-                for first, columns in some
-            ]
-            self._copy(self._stage(names), texts)
-            tell(f"sending rows for {self.file.mapping.table}", some[-1][0], len(rows))
+        for part in parts:
+            with self._copying(self._stage(names)) as copy:  # the server reads lines while the next ones are written
+                for first, columns in chain([part], islice(parts, _BLOCKS - 1)):
+                    copy.write(_lines(first, [(columns[keys[name]], name in self.table.json) for name in names]))
+                    tell(f"sending rows for {self.file.mapping.table}", first, len(rows))
         return True
 
     def _fill_row_by_row(self) -> None:
@@ -179,9 +178,14 @@ class Staged:
         return self._stages[columns]
 
     def _copy(self, stage: Stage, lines: Sequence[str]) -> None:
-        with self.conn.cursor() as cursor, cursor.copy(statements.copy(stage)) as copy:
+        with self._copying(stage) as copy:
             for start in range(0, len(lines), _LINES):
                 copy.write("".join(lines[start : start + _LINES]))
+
+    @contextmanager
+    def _copying(self, stage: Stage) -> Iterator[psycopg.Copy]:
+        with self.conn.cursor() as cursor, cursor.copy(statements.copy(stage)) as copy:
+            yield copy
 
     def _run(self, statement: psycopg.sql.Composed) -> list[tuple[Any, ...]]:
         with self.conn.cursor(row_factory=tuple_row) as cursor:
