@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 FEW = os.environ.get("SQLMIGRATE_TEST_FEW_EXAMPLES") == "1"
-"""Whether a fifth of the examples does: where the same tests have run before with all, and only Python is another."""
+"""Whether a fifth of the examples does: where the same tests have run before with all, on another Python or server."""
 
 
 def examples(count: int) -> int:

@@ -30,12 +30,15 @@ def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
         make_guarded(host, 0o700, account)
         make_guarded(data_dir, 0o700, account)
         cluster = Cluster(data_dir, primary.binaries, account)
-        write_settings(cluster, host, UNSAFE)
+        # pg_basebackup may be newer than the server, and would write options that its libpq does not know
+        follows = {"primary_conninfo": f"host={primary.host} port={primary.port} user={primary.user}"}
+        write_settings(cluster, host, UNSAFE | follows)
         program = find_program("pg_basebackup", primary.binaries)
         assert program is not None, f"no pg_basebackup beside {primary.bindir} or on PATH"
-        backup: list[str | Path] = [program, "--pgdata", data_dir, "--write-recovery-conf", "--checkpoint=fast"]
+        backup: list[str | Path] = [program, "--pgdata", data_dir, "--checkpoint=fast"]
         source = ["--host", primary.host, "--port", str(primary.port), "--username", primary.user, "--no-sync"]
         subprocess.run([*backup, *source], check=True, capture_output=True, **account.subprocess_options())
+        (data_dir / "standby.signal").touch()
         log = stack.enter_context(cluster.log.open("wb"))
         process = subprocess.Popen(
             cluster.command, stdout=log, stderr=log, start_new_session=True, **account.subprocess_options()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Error
@@ -26,6 +27,9 @@ _SECONDS = 0.3
 _SECONDS_HIDING = 10.0  # thousands of statements, each of tens of thousands of characters
 _SECONDS_EACH = 1.0
 _FREE = 0.001  # seconds of a search that is not counted, so that many rows need no larger budget
+_SHORT = 200  # characters in which a pattern of one choice cannot take that long
+_FIXED = re.compile(r"\{[0-9]+\}")
+_CHOICE = re.compile(r"[*+?{(]")
 _TOKEN = re.compile(
     r"""
     \\u\{(?P<point>[0-9A-Fa-f]{1,6})\} | \\c(?P<control>[A-Za-z]) | \\k<(?P<back>\w+)>
@@ -74,6 +78,16 @@ class Patterns:
         if taken > _FREE:
             self._left[pattern] = max(self._left[pattern] - taken, _FREE)
         return found is not None
+
+    def match_all(self, pattern: str, texts: Collection[str]) -> bool:
+        """Tell whether a pattern is known to match anywhere in each of these texts: none takes long enough to count."""
+        search = (self._compiled.get(pattern) or self.require(pattern)).search
+        if len(_CHOICE.findall(_FIXED.sub("", pattern))) > 1 or max(map(len, texts), default=0) > _SHORT:
+            search = partial(search, timeout=_FREE)  # which costs more than most searches
+        try:
+            return all(map(search, texts))
+        except TimeoutError:
+            return False
 
     def require(self, pattern: str) -> regex.Pattern[str]:
         """Compile a pattern; raises PatternError where it is none, or too large."""

@@ -173,6 +173,7 @@ class _File:
     named: list[dict[str, Any]] = field(default_factory=list)
 
     def difference(self) -> TableDifference:
+        """Compare all rows of the file with the table, some at a time."""
         found = TableDifference(self.file.mapping.table, self.file, hides_rows=self.table.hides_rows)
         rows, seen = iter(self.file.rows), 0
         while part := list(islice(rows, _PART)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from sqlmigrate.errors import Place, Problem
@@ -144,6 +144,13 @@ class StreamedRows(Sequence[Row]):
     """Rows that are read from their file each time, unless there are few; `shapes` has the first row of each shape."""
 
     shapes: dict[tuple[str, ...], Row]
+
+    def columns(self) -> Iterator[tuple[int, Mapping[str, Sequence[Any]]]] | None:
+        """Return None, or where all rows have the same keys, some rows at a time as columns of values by these keys.
+
+        Before the columns stands the index of their first row.
+        """
+        return None
 
     @property
     @abstractmethod

@@ -99,6 +99,62 @@ def test_large_files_have_the_result_of_small_ones(session_with_tables, seed_fil
     assert found[0] == found[1]
 
 
+TYPES = {
+    "n": {"type": ["number", "null"]},
+    "b": {"type": ["boolean", "null"]},
+    "jb": {"type": ["object", "array", "null"]},
+    "a": {"type": ["array", "null"]},
+    "doc": {"type": ["string", "null"]},
+    "i": {"type": "integer", "minimum": 1},
+}
+CELLS = {
+    "n": ["", "1", "1.0", "2.5", "-0.0", "999.994", "1e2", "99999"],
+    "v": ["", '""', "a", "\\N", '"\\."', '"\t"', '"a\nb"', "\\", "é😀", '"\r"', "abcd"],
+    "c": ["a", "a ", ""],
+    "b": ["", "true", "f"],
+    "d": ["", "2024-02-29", "20240301", "2024-02-30"],
+    "jb": ["", '"{""a"": ""\\t\\\\ é""}"', "[1]", "{}"],
+    "a": ["", "[1]", '"[2,3]"'],
+    "doc": ["", "a", '"{}"', '"""\\"'],
+    "quoted": ["", "a", '""', '"x;,y"', "%s", "null"],
+    "i": ["7", "8", "41"],
+}
+
+
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_rows_of_csv_that_go_by_columns_have_the_result_of_rows(session_with_tables, seed_files, monkeypatch, data):
+    conn = session_with_tables
+    keys = data.draw(st.permutations(list(CELLS)))[: data.draw(st.integers(0, len(CELLS)))]
+    fitting = {key: data.draw(st.sampled_from([cells[:-1], cells])) for key, cells in CELLS.items()}
+    lines = [
+        ",".join([key, *(data.draw(st.sampled_from(fitting[column])) for column in keys)])
+        for key in data.draw(
+            st.lists(st.sampled_from("aAbcé12"), min_size=1, unique=data.draw(st.sampled_from([True, True, False])))
+        )
+    ]
+    mapping = (
+        {**MAPPING, "columns": {'a"b': MAPPING["columns"]['a"b']}} if "quoted" in keys else MAPPING | {"columns": {}}
+    )
+    seed_files.schema("t", mapping, properties={"rows": {"items": {"type": "object", "properties": TYPES}}})
+    (seed_files.directory / "t.csv").write_text(
+        "\n".join([",".join(["k", *keys]), *lines]), encoding="utf-8", newline=""
+    )
+    found = []
+    with monkeypatch.context() as patch:
+        patch.setattr(streams, "_MARK_EACH", data.draw(st.sampled_from([2, 1000])))
+        for least, by_columns in ((1, True), (1, False), (1_000_000, False)):
+            patch.setattr(staging, "ROWS_MIN", least)
+            if not by_columns:
+                patch.setattr(streams.Table, "columns", lambda *_: None)
+                patch.setattr(staging.Staged, "_fill_by_columns", lambda _: False)
+            with conn.transaction(force_rollback=True):
+                conn.execute('ALTER SEQUENCE "t%%s_i_seq" RESTART', [])
+                found.append((outcome(conn, seed_files), outcome(conn, seed_files)))
+
+    assert found[0] == found[1] == found[2]
+
+
 @pytest.fixture
 def all_large(monkeypatch):
     """Let each file count as large."""

@@ -199,3 +199,21 @@ def test_no_pattern_runs_for_ever_or_raises_anything_but_an_error(pattern, text)
     with contextlib.suppress(PatternError):
         Patterns().matches(pattern, text * 5)
     assert time.process_time() - began < 2
+
+
+@settings(max_examples=examples(100))
+@given(PATTERNS, st.lists(st.text("ab1\u00e9", max_size=40), max_size=4), st.sampled_from([1, 9]))
+def test_a_pattern_that_matches_in_all_texts_matches_in_each(pattern, texts, longer):
+    texts = [text * longer for text in texts]
+    began = time.process_time()
+    with contextlib.suppress(PatternError):
+        found = Patterns().match_all(pattern, texts)
+        assert time.process_time() - began < 2
+        each = [Patterns().matches(pattern, text) for text in texts]
+        assert all(each) or not found
+
+
+def test_a_pattern_that_takes_long_is_not_known_to_match():
+    assert Patterns().match_all("^(a|aa)+$", ["a" * 10, "aa"])
+    assert not Patterns().match_all("^(a|aa)+$", ["a" * 10, "a" * 60 + "b"])
+    assert not Patterns().match_all("^[a-z]+$", ["a", "B"])

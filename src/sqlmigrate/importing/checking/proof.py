@@ -125,6 +125,7 @@ class _Trial:
     apart: bool
 
     def go(self, work: _Turns, found: Migrations) -> Proof:
+        """Run their files, then ours of the same migrations on another database; compare what both have made."""
         ran, theirs = self._theirs(work.turns)
         failures = [*work.unread, *([ran.failure] if ran.failure else [])]
         if not ran.done:

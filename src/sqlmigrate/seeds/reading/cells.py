@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_INTEGERS = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,30})\n)*")
+_NUMBERS = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?\n)*")
 _DIGITS = 4000  # Python refuses to read more than 4,300
 _BOOLEANS = {"true": True, "false": False, "t": True, "f": False}
 
@@ -38,6 +40,23 @@ def split(text: str, csv: Csv) -> list[str | None]:
         cells: list[str | None] = list(text.split(csv.delimiter))
         return [None if cell == csv.null else cell for cell in cells] if csv.null in cells else cells
     return [cell for cell, _ in _cells(text, csv)]
+
+
+def columns(texts: Sequence[str], count: int, csv: Csv) -> list[list[str | None]] | None:
+    """Return the cells of records column by column, or None where not each record has so many."""
+    whole = csv.delimiter.join(texts)
+    if '"' in whole:
+        try:
+            cut = [split(text, csv) for text in texts]
+        except CellError:
+            return None
+        return [*map(list, zip(*cut, strict=True))] if {*map(len, cut)} == {count} else None
+    if any(text.count(csv.delimiter) != count - 1 for text in texts):
+        return None
+    flat: list[str | None] = [*whole.split(csv.delimiter)]
+    if csv.null in flat:
+        flat = [None if cell == csv.null else cell for cell in flat]
+    return [flat[at::count] for at in range(count)]
 
 
 def offsets(text: str, csv: Csv) -> list[int]:
@@ -76,6 +95,27 @@ def _cells(text: str, csv: Csv) -> Iterator[tuple[str | None, int]]:
 def converters(keys: Sequence[str], properties: Mapping[str, set[str]]) -> dict[str, Convert]:
     """Return what makes values of the cells of those keys whose schema wants no text, by the types that it wants."""
     return {key: _converter(types) for key in keys if (types := properties.get(key)) and "string" not in types}
+
+
+def converted(column: Sequence[str | None], convert: Convert) -> list[Any]:
+    """Make values of a column of cells; NULL stays what it is."""
+    if convert is _number and (numbers := _plain_numbers(column)) is not None:
+        return numbers
+    return [None if cell is None else convert(cell) for cell in column]
+
+
+def _plain_numbers(column: Sequence[str | None]) -> list[Any] | None:
+    """Return the numbers of cells that are written as Python writes them, if all of them are of one kind."""
+    texts = [cell for cell in column if cell is not None]
+    lines = "\n".join(texts) + "\n"
+    if len(texts) < len(column) or lines.count("\n") > len(column):  # there is NULL, or a line end in a cell
+        return None
+    if _INTEGERS.fullmatch(lines):
+        return list(map(int, texts))
+    if _NUMBERS.fullmatch(lines):
+        floats = list(map(float, texts))
+        return floats if list(map(repr, floats)) == texts else None
+    return None
 
 
 def _converter(types: set[str]) -> Convert:

@@ -64,6 +64,7 @@ class _Reader:
         self.outline = Outline()
 
     def document(self) -> tuple[Any, Outline]:
+        """Return the value of the only document, and where its rows are."""
         try:
             self._expect("StreamStartEvent")
             self._expect("DocumentStartEvent")

@@ -5,20 +5,23 @@ What is accepted here has no violation; what is not accepted may have none eithe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlmigrate.files.patterns import Patterns
 
 Check = Callable[[Any], bool]
+Columns = Mapping[str, Sequence[Any]]
 
 _PARTS_MAX = 2_000  # references to references to others may stand for very many
 _SAID = {
     *("$schema", "$defs", "$comment", "title", "description", "default", "examples", "format"),
     *("deprecated", "readOnly", "writeOnly", "contentEncoding", "contentMediaType"),
 }
+_OF_OBJECT = {"properties", "required", "additionalProperties"}
 _TYPES: dict[str, Check] = {
     "string": lambda value: value.__class__ is str,
     "object": lambda value: value.__class__ is dict,
@@ -45,6 +48,14 @@ def compiled(schema: Mapping[str, Any], patterns: Patterns) -> Check | None:
         return None
 
 
+def compiled_for_columns(schema: Mapping[str, Any], row: Any, patterns: Patterns) -> Callable[[Columns], bool] | None:
+    """Make a check of rows by the columns of their values, where `row` is what a schema says of each of them."""
+    try:
+        return _Compiler(schema, patterns).columns(row)
+    except (_UnknownError, RecursionError):
+        return None
+
+
 class _Compiler:
     def __init__(self, root: Mapping[str, Any], patterns: Patterns) -> None:
         self._root = root
@@ -53,6 +64,7 @@ class _Compiler:
         self._left = _PARTS_MAX
 
     def check(self, schema: Any) -> Check:
+        """Make a check of a part of the schema; raises _UnknownError where only jsonschema knows it."""
         self._left -= 1
         if self._left < 0:
             raise _UnknownError
@@ -60,16 +72,38 @@ class _Compiler:
             return lambda _: schema
         if not isinstance(schema, dict):
             raise _UnknownError
-        known = {key: rule for key, rule in schema.items() if key not in _SAID and not key.startswith("x-")}
-        made = (self._keyword(key, rule, schema) for key, rule in known.items())
-        checks = [check for check in made if check is not None]
-        if len(checks) == 1:
-            return checks[0]
-        return _all(tuple(checks))
+        checks = self._checks(schema)
+        return checks[0] if len(checks) == 1 else _all(checks)
+
+    def columns(self, row: Any) -> Callable[[Columns], bool]:
+        """Make a check of rows that all have the same keys."""
+        rules = _rules(row) if isinstance(row, dict) else {}
+        if rules.pop("type", None) != "object" or not rules.keys() <= _OF_OBJECT:
+            raise _UnknownError
+        known = {name: self._column(rule) for name, rule in rules.get("properties", {}).items()}
+        other = self._column(rules.get("additionalProperties", True))
+        required = set(rules.get("required", ()))
+        return lambda columns: (
+            required <= columns.keys() and all(known.get(name, other)(column) for name, column in columns.items())
+        )
+
+    def _column(self, schema: Any) -> Callable[[Sequence[Any]], bool]:
+        if not isinstance(schema, dict):
+            return partial(_each, (self.check(schema),))
+        pattern = schema.get("pattern")
+        others = partial(_each, self._checks({key: rule for key, rule in schema.items() if key != "pattern"}))
+        if pattern is None:
+            return others
+        matches = self._patterns.match_all
+        return lambda values: others(values) and matches(pattern, [value for value in values if value.__class__ is str])
+
+    def _checks(self, schema: Mapping[str, Any]) -> tuple[Check, ...]:
+        made = (self._keyword(key, rule, schema) for key, rule in _rules(schema).items())
+        return tuple(check for check in made if check is not None)
 
     def _keyword(self, key: str, rule: Any, schema: Mapping[str, Any]) -> Check | None:
-        if key in {"properties", "required", "additionalProperties"}:
-            first = next(name for name in schema if name in {"properties", "required", "additionalProperties"})
+        if key in _OF_OBJECT:
+            first = next(name for name in schema if name in _OF_OBJECT)
             return self._object(schema) if key == first else None
         make = _MAKERS.get(key)
         if make is not None:
@@ -119,6 +153,15 @@ class _Compiler:
         found = self.check(node)
         self._open.pop()
         return found
+
+
+def _rules(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a schema asks for."""
+    return {key: rule for key, rule in schema.items() if key not in _SAID and not key.startswith("x-")}
+
+
+def _each(checks: tuple[Check, ...], values: Sequence[Any]) -> bool:
+    return all(all(map(check, values)) for check in checks)
 
 
 def _all(checks: tuple[Check, ...]) -> Check:

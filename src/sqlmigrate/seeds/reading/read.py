@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +15,24 @@ from sqlmigrate.seeds import order
 from sqlmigrate.seeds.model import Digest, Row, SeedFile, SeedSet, TableMapping, canonical
 from sqlmigrate.seeds.problems import SHOWN, refusal, refuse, shown
 from sqlmigrate.seeds.progress import tell
+from sqlmigrate.seeds.reading.blocks import surely_differ
 from sqlmigrate.seeds.reading.document import read_document, read_text
 from sqlmigrate.seeds.reading.json_text import read_document as read_json
 from sqlmigrate.seeds.reading.layers import lay
 from sqlmigrate.seeds.reading.rules import Part
-from sqlmigrate.seeds.reading.schema import KEYWORD, check, of_any_length, read_schema, row_by_row, row_types
+from sqlmigrate.seeds.reading.schema import (
+    KEYWORD,
+    check,
+    check_for_columns,
+    of_any_length,
+    read_schema,
+    row_by_row,
+    row_types,
+)
 from sqlmigrate.seeds.reading.streams import Lines, Streamed, csv_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.seeds.model import TableName
     from sqlmigrate.seeds.reading.document import Document
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
 
 _YAML = (".yaml", ".yml")
 _SUFFIXES = (*_YAML, ".json", ".jsonl", ".csv")
-_CHECKED = 1000  # rows of a streamed file that are checked at once
 _AT_ONCE = 1 << 20  # bytes
 _LINES = {".jsonl", ".csv"}  # of any size
 
@@ -202,12 +209,15 @@ def _load_streamed(path: Path, schema: Schema) -> SeedFile:
     mapping, types = schema.mapping, row_types(schema)
     rows = csv_rows(path, mapping, list(types), types) if path.suffix == ".csv" else Streamed(path, mapping, Lines())
     problems: list[Problem] = []
-    read = rows.read()
-    while (some := list(islice(read, _CHECKED))) and len(problems) <= SHOWN:
-        problems += check(Part({mapping.list: [row.values for row in some]}, some[0].index, rows), part)
-        if not problems:
-            problems += _row_problems(mapping, some, {tuple(row.values) for row in some})
+    fits = check_for_columns(part)
+    for block in rows.read():
+        if not (fits and block.columns and fits(block.columns) and _have_keys(mapping, block.columns)):
+            problems += check(Part({mapping.list: block.values()}, block.first, rows), part)
+            if not problems:
+                problems += _row_problems(mapping, block.rows(), {keys for keys, _ in block.shapes()})
         tell(f"reading {path} (kB)", *rows.read_so_far())
+        if len(problems) > SHOWN:
+            break
     refuse(list(shown(problems, path)))
     if not least <= len(rows) <= most:
         message = f"{mapping.list}: must have at {f'most {most}' if len(rows) > most else f'least {least}'} rows"
@@ -247,6 +257,13 @@ def _row_problems(mapping: TableMapping, rows: Iterable[Row], shapes: Iterable[t
                 yield Problem(message, row.place_of_key(key))
 
 
+def _have_keys(mapping: TableMapping, columns: Mapping[str, Sequence[Any]]) -> bool:
+    """Tell whether nothing of that is wrong with rows whose values are these columns."""
+    if any(_key_problems(mapping, tuple(columns))):
+        return False
+    return all(None not in columns.get(mapping.source_of(column), (None,)) for column in mapping.conflict)
+
+
 def _key_problems(mapping: TableMapping, shape: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Find the keys that a row with these ones must not have, and say why."""
     made = {column.name: column.source for column in mapping.columns}
@@ -265,6 +282,9 @@ def _duplicates(files: Sequence[SeedFile]) -> Iterator[Problem]:
         if file.is_streamed:  # PostgreSQL compares them in the end
             continue
         sources = [file.mapping.source_of(column) for column in file.mapping.conflict]
+        is_alone = sum(other.mapping.table == file.mapping.table for other in files) == 1
+        if is_alone and isinstance(file.rows, Streamed) and surely_differ(file.rows.blocks(), sources):
+            continue
         target = (file.mapping.table, file.mapping.conflict)
         for row in file.rows:
             first = seen.setdefault((target, *(_exactly(row.values[source]) for source in sources)), row)

@@ -11,12 +11,12 @@ from sqlmigrate.errors import Place, Problem
 from sqlmigrate.files.patterns import PatternError, Patterns
 from sqlmigrate.seeds.model import Column, Csv, Prune, Reference, TableMapping, TableName
 from sqlmigrate.seeds.problems import refusal, refuse
-from sqlmigrate.seeds.reading import document, json_text
+from sqlmigrate.seeds.reading import document, json_text, quick
 from sqlmigrate.seeds.reading.rules import violations
 from sqlmigrate.seeds.reading.wording import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from sqlmigrate.seeds.reading.document import Document
@@ -58,6 +58,15 @@ def read_schema(path: Path) -> Schema:
 def check(file: Document | Part, schema: Schema) -> list[Problem]:
     """Return every way in which a file, or a part of its rows, does not fit its schema."""
     return violations(file, schema.value, Place(schema.path), schema.places)
+
+
+def check_for_columns(schema: Schema) -> Callable[[quick.Columns], bool] | None:
+    """Make a check of rows by the columns of their values, if there is one; what it accepts has no violation."""
+    name, patterns = schema.mapping.list, Patterns()
+    fits = quick.compiled(schema.value, patterns)
+    if fits is None or not fits({name: []}):
+        return None
+    return quick.compiled_for_columns(schema.value, _row(schema.value, name), patterns)
 
 
 def _check_schema(schema: Document, value: dict[str, Any]) -> dict[str, Place]:

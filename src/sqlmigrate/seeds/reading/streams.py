@@ -13,6 +13,7 @@ from sqlmigrate.files import open_file
 from sqlmigrate.seeds.model import Row, StreamedRows
 from sqlmigrate.seeds.problems import refusal
 from sqlmigrate.seeds.reading import cells, json_text
+from sqlmigrate.seeds.reading.blocks import Block
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ KEPT_MAX = 100_000
 """Rows of a file that are kept in memory; those of a larger one are read anew whenever they are needed."""
 
 _LINE_MAX = 64 << 20  # bytes
-_MARK_EACH = 1000  # rows between two of which the place in the file is kept
+_MARK_EACH = 1000  # rows that are read at once; the place in the file after them is kept
 _FEW = 20
 
 
@@ -37,6 +38,9 @@ class Format(Protocol):
 
     def values(self, path: Path, number: int, text: str) -> dict[str, Any]:
         """Return the values of the record at a line; raises SeedError."""
+
+    def columns(self, texts: Sequence[str]) -> dict[str, list[Any]] | None:
+        """Return the values of records as columns by their keys, or None where there are none, or one is no record."""
 
     def offset(self, path: Path, text: str, where: Sequence[str | int], key: str | None) -> int:
         """Return where in a record a value or a key is."""
@@ -61,6 +65,9 @@ class Lines:
         if not isinstance(value, dict):
             raise refusal(Problem("must be an object: a row for each line", Place(path, number, 1, text)))
         return value
+
+    def columns(self, texts: Sequence[str]) -> None:
+        """Return None: each row may have other keys."""
 
     def offset(self, path: Path, text: str, where: Sequence[str | int], key: str | None) -> int:
         """Return where a value or a key is in the line."""
@@ -99,6 +106,16 @@ class Table:
                 values[key] = convert(value)
         return values
 
+    def columns(self, texts: Sequence[str]) -> dict[str, list[Any]] | None:
+        """Return the values of the records as columns."""
+        cut = cells.columns(texts, len(self.keys), self.csv)
+        if cut is None:
+            return None
+        columns: dict[str, list[Any]] = dict(zip(self.keys, cut, strict=True))
+        for key, convert in self.converters.items():
+            columns[key] = cells.converted(columns[key], convert)
+        return columns
+
     def offset(self, path: Path, text: str, where: Sequence[str | int], key: str | None) -> int:  # noqa: ARG002
         """Return where a cell is in the record."""
         name = where[0] if where else key
@@ -115,26 +132,42 @@ class Streamed(StreamedRows):
     start: int = 0
     line: int = 0
     shapes: dict[tuple[str, ...], Row] = field(default_factory=dict)
-    _kept: list[Row] | None = field(default_factory=list)
+    _kept: list[Block] | None = field(default_factory=list)
+    _made: list[Row] | None = None
     _count: int = 0
     _offsets: array[int] = field(default_factory=lambda: array("Q"))
     _numbers: array[int] = field(default_factory=lambda: array("Q"))
     _stamp: tuple[int, ...] = ()
 
-    def read(self) -> Iterator[Row]:
-        """Read the rows for the first time; raises SeedError for what is no row."""
+    def read(self) -> Iterator[Block]:
+        """Read the rows for the first time, some at a time; raises SeedError for what is no row."""
         with _open(self.path) as file:
             self._stamp = _stamp(file)
             file.seek(self.start)
             self._mark(self.start, self.line)
-            for number, text in self.format.records(self.path, file, self.line):
-                row = self._row(self._count, number, text)
-                self.shapes.setdefault(tuple(row.values), row)
-                self._keep(row)
-                self._count += 1
-                if self._count % _MARK_EACH == 0:
-                    self._mark(file.tell(), number + text.count("\n"))
-                yield row
+            for block, end in self._cut(self.format.records(self.path, file, self.line)):
+                self._keep(block)
+                if block.count == _MARK_EACH:
+                    self._mark(file.tell(), end)
+                yield block
+
+    def blocks(self) -> Iterator[Block]:
+        """Return all rows some at a time, or read them anew; raises SeedError where the file has become another one."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        count = 0
+        for block, _ in self._cut(self._records(0)):
+            count += block.count
+            yield block
+        if count < self._count:
+            raise refusal(_changed(self.path))
+
+    def columns(self) -> Iterator[tuple[int, Mapping[str, Sequence[Any]]]] | None:
+        """Return the rows of CSV as columns."""
+        if not isinstance(self.format, Table):
+            return None
+        return ((block.first, block.columns) for block in self.blocks() if block.columns)
 
     def read_so_far(self) -> tuple[int, int]:
         """Return how many kB of the file have been read for the first time, and how many it has."""
@@ -146,13 +179,13 @@ class Streamed(StreamedRows):
 
     def __iter__(self) -> Iterator[Row]:
         """Return all rows, or read them anew; raises SeedError where the file has become another one."""
-        return self._rows(0, self._count) if self._kept is None else iter(self._kept)
+        return self._rows(0, self._count) if self._kept is None else iter(self._in_memory())
 
     def __getitem__(self, index: Any) -> Any:
         """Read the row with an index."""
         if not isinstance(index, int):
             return list(self)[index]
-        return next(self._rows(range(self._count)[index], 1)) if self._kept is None else self._kept[index]
+        return next(self._rows(range(self._count)[index], 1)) if self._kept is None else self._in_memory()[index]
 
     @property
     def are_kept(self) -> bool:
@@ -179,13 +212,46 @@ class Streamed(StreamedRows):
         line = text[start:].split("\n", 1)[0].rstrip("\r")
         return Place(self.path, number + text.count("\n", 0, offset), offset - start + 1, line)
 
-    def _keep(self, row: Row) -> None:
-        """Keep the row in memory, unless there are more than a YAML file would have."""
+    def _cut(self, records: Iterator[tuple[int, str]]) -> Iterator[tuple[Block, int]]:
+        """Yield the rows of all records some at a time, each time with the number of their last line."""
+        first, error = 0, None
+        while error is None:
+            some: list[tuple[int, str]] = []
+            try:
+                some.extend(islice(records, _MARK_EACH))
+            except SeedError as found:  # behind what is wrong with the records before
+                error = found
+            if not some:
+                break
+            block = self._block(first, some)
+            if error is None:
+                yield block, some[-1][0] + some[-1][1].count("\n")
+            first += block.count
+        if error is not None:
+            raise error
+
+    def _block(self, first: int, records: Sequence[tuple[int, str]]) -> Block:
+        columns = self.format.columns([text for _, text in records])
+        values = self.format.values
+        each = [values(self.path, number, text) for number, text in records] if columns is None else ()
+        return Block(first, self.mapping, self, len(records), columns, each)
+
+    def _keep(self, block: Block) -> None:
+        """Keep rows in memory, unless there are more than a YAML file would have."""
+        for keys, at in block.shapes():
+            if keys not in self.shapes:
+                self.shapes[keys] = next(islice(block.rows(), at, None))
+        self._count += block.count
+        if self._count > KEPT_MAX:
+            self._kept = None
         if self._kept is not None:
-            if len(self._kept) < KEPT_MAX:
-                self._kept.append(row)
-            else:
-                self._kept = None
+            self._kept.append(block)
+
+    def _in_memory(self) -> list[Row]:
+        """Make the rows that are kept, once somebody asks for them."""
+        if self._made is None:
+            self._made = [row for block in self.blocks() for row in block.rows()]
+        return self._made
 
     def _rows(self, first: int, count: int) -> Iterator[Row]:
         found = 0

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from sqlmigrate.seeds.model import StreamedRows
 from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.references import Pending
 from sqlmigrate.seeds.writing import statements
-from sqlmigrate.seeds.writing.values import written_rows
+from sqlmigrate.seeds.writing.values import columns_of, written_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +36,7 @@ ROWS_MIN = 10_000
 
 _CHUNK = 10_000  # rows whose references are looked up at once
 _LINES = 500
+_BLOCKS = 20  # of columns, that one COPY sends: libpq may hold all of them
 _SHAPES_MAX = 20
 _MAY_STAGE = """
 SELECT pg_catalog.has_database_privilege(d.oid, 'TEMPORARY')
@@ -43,6 +46,7 @@ WHERE d.datname = pg_catalog.current_database()
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _NULL = "\\N"
+_WORDS = {None: _NULL, True: "true", False: "false"}
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -83,6 +87,28 @@ class Staged:
 
     def fill(self) -> None:
         """Send all rows; raises NotPlainError, or what the server says of a value."""
+        if not self._fill_by_columns():
+            self._fill_row_by_row()
+        for stage in self._stages.values():
+            self._run(statements.analyze(stage, self.file.mapping))
+
+    def _fill_by_columns(self) -> bool:
+        """Send all rows by the columns of their values, unless there are none, or something is to be looked up."""
+        rows = self.file.rows
+        parts = rows.columns() if isinstance(rows, StreamedRows) else None
+        filled = [item for keys in self.file.shapes() for item in columns_of(self.file.mapping, keys)] if parts else []
+        if parts is None or any(column for _, _, column in filled):
+            return False
+        keys = {name: key for name, key, _ in filled}
+        names = self.only or tuple(keys)
+        for part in parts:
+            with self._copying(self._stage(names)) as copy:  # the server reads lines while the next ones are written
+                for first, columns in chain([part], islice(parts, _BLOCKS - 1)):
+                    copy.write(_lines(first, [(columns[keys[name]], name in self.table.json) for name in names]))
+                    tell(f"sending rows for {self.file.mapping.table}", first, len(rows))
+        return True
+
+    def _fill_row_by_row(self) -> None:
         rows, sent = iter(self.file.rows), 0
         while chunk := list(islice(rows, _CHUNK)):
             by_columns: dict[tuple[str, ...], list[str]] = {}
@@ -94,8 +120,6 @@ class Staged:
                 self._copy(self._stage(columns), lines)
             sent += len(chunk)
             tell(f"sending rows for {self.file.mapping.table}", sent, len(self.file.rows))
-        for stage in self._stages.values():
-            self._run(statements.analyze(stage, self.file.mapping))
 
     @property
     def stages(self) -> list[Stage]:
@@ -114,7 +138,10 @@ class Staged:
 
     def same_rows(self, limit: int) -> list[list[int]]:
         """Return groups of rows that are one to PostgreSQL, each by their positions from 1."""
-        query = statements.same_staged(self.file.mapping, list(self._stages.values()), limit)
+        ((are_some,),) = self._run(statements.any_same_staged(self.file.mapping, self.stages))
+        if not are_some:
+            return []
+        query = statements.same_staged(self.file.mapping, self.stages, limit)
         return [positions for (positions,) in self._run(query)]
 
     def missing(self) -> Iterator[int]:
@@ -151,9 +178,14 @@ class Staged:
         return self._stages[columns]
 
     def _copy(self, stage: Stage, lines: Sequence[str]) -> None:
-        with self.conn.cursor() as cursor, cursor.copy(statements.copy(stage)) as copy:
+        with self._copying(stage) as copy:
             for start in range(0, len(lines), _LINES):
                 copy.write("".join(lines[start : start + _LINES]))
+
+    @contextmanager
+    def _copying(self, stage: Stage) -> Iterator[psycopg.Copy]:
+        with self.conn.cursor() as cursor, cursor.copy(statements.copy(stage)) as copy:
+            yield copy
 
     def _run(self, statement: psycopg.sql.Composed) -> list[tuple[Any, ...]]:
         with self.conn.cursor(row_factory=tuple_row) as cursor:
@@ -174,6 +206,33 @@ def _line(row: Row, values: Mapping[str, Any], json_columns: frozenset[str]) -> 
         texts = [text if text is _NULL else _SPECIAL.sub(_escaped, text) for text in texts]
         line = "\t".join(texts)
     return line + "\n"
+
+
+def _lines(first: int, columns: Sequence[tuple[Sequence[Any], bool]]) -> str:
+    """Write rows as `_line` does, by the columns of their values; with each is said whether it holds JSON."""
+    texts = [_texts(values, is_json) for values, is_json in columns]
+    count, nulls = len(texts[0]), sum(values.count(None) for values, _ in columns)
+    lines = _joined(first, texts)
+    marks = [lines.count(mark) for mark in "\\\t\n\r"]
+    if marks == [nulls, count * len(texts), count, 0]:
+        return lines
+    return _joined(first, [[text if text is _NULL else _SPECIAL.sub(_escaped, text) for text in at] for at in texts])
+
+
+def _joined(first: int, texts: Sequence[Sequence[str]]) -> str:
+    positions = map(str, range(first + 1, first + 1 + len(texts[0])))
+    return "\n".join(map("\t".join, zip(positions, *texts, strict=True))) + "\n"
+
+
+def _texts(values: Sequence[Any], is_json: bool) -> Sequence[str]:  # noqa: FBT001  as below
+    kinds = set() if is_json else {*map(type, values)}
+    if kinds == {str}:
+        return values
+    if kinds and kinds <= {int, float}:
+        return list(map(repr, values))
+    if kinds and kinds <= {bool, type(None)}:
+        return [_WORDS[value] for value in values]
+    return [value if value.__class__ is str and not is_json else _text(value, is_json) for value in values]
 
 
 def _text(value: Any, is_json: bool) -> str:  # noqa: FBT001  called for each value

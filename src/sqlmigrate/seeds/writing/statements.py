@@ -126,6 +126,14 @@ _STAGE = sql.SQL(
     "CREATE TEMPORARY TABLE {stage} AS SELECT 0::pg_catalog.int8 AS p, {columns} FROM {table} WITH NO DATA"
 )
 _COPY = sql.SQL("COPY {stage} FROM STDIN (FORMAT text, ENCODING 'UTF8')")
+_ANY_SAME_STAGED = sql.SQL("""
+SELECT EXISTS (
+    SELECT
+    FROM ({rows}) AS seed
+    GROUP BY {key}
+    HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1::pg_catalog.int8
+)
+""")
 _SAME_STAGED = sql.SQL("""
 SELECT pg_catalog.array_agg({position} ORDER BY {position})
 FROM ({rows}) AS seed
@@ -177,6 +185,14 @@ def highest(stage: Stage, column: str) -> sql.Composed:
 def drop(stage: Stage) -> sql.Composed:
     """Compose the end of a stage, which may be gone with its transaction."""
     return sql.SQL("DROP TABLE IF EXISTS {}").format(_stage(stage))
+
+
+def any_same_staged(mapping: TableMapping, stages: Sequence[Stage]) -> sql.Composed:
+    """Compose whether rows in stages are the same by the conflict target, for which they need not be sorted."""
+    return _ANY_SAME_STAGED.format(
+        rows=sql.SQL(" UNION ALL ").join(staged(stage, mapping.conflict, None) for stage in stages),
+        key=parts.names(mapping.conflict, "seed"),
+    )
 
 
 def same_staged(mapping: TableMapping, stages: Sequence[Stage], limit: int) -> sql.Composed:

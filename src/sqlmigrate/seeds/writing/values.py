@@ -9,7 +9,7 @@ from sqlmigrate.seeds.model import canonical
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sqlmigrate.seeds.model import Column, Row
+    from sqlmigrate.seeds.model import Column, Row, TableMapping
     from sqlmigrate.seeds.references import Resolved
 
 
@@ -20,7 +20,7 @@ def written_rows(rows: Iterable[Row], found: Resolved) -> Iterator[tuple[Row, di
         shape = tuple(row.values)
         columns = known.get(shape)
         if columns is None:
-            columns = known[shape] = _columns(row)
+            columns = known[shape] = columns_of(row.mapping, shape)
         values = row.values
         yield (
             row,
@@ -31,11 +31,11 @@ def written_rows(rows: Iterable[Row], found: Resolved) -> Iterator[tuple[Row, di
         )
 
 
-def _columns(row: Row) -> list[tuple[str, str, Column | None]]:
-    """Return the columns that a row fills, each with its key and, where it is looked up, its column."""
+def columns_of(mapping: TableMapping, keys: Iterable[str]) -> list[tuple[str, str, Column | None]]:
+    """Return the columns that a row with these keys fills, each with its key and, where it is looked up, its column."""
     found = {
         column.name: (column.name, key, column if column.reference else None)
-        for key in row.values
-        for column in row.mapping.columns_of(key)
+        for key in keys
+        for column in mapping.columns_of(key)
     }
     return [found[name] for name in sorted(found)]
