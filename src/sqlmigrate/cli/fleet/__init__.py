@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sqlmigrate.cli.fleet import apply, drift, plan, report, resume, rollback, runs, status
+from sqlmigrate.cli.fleet import apply, drift, plan, report, resume, rollback, runs, scheduler, status, worker
 
 EPILOG = """\b
 Examples:
@@ -26,5 +26,5 @@ def command() -> None:
     """
 
 
-for _module in (status, plan, apply, runs, report, resume, rollback, drift):
+for _module in (status, plan, apply, runs, report, resume, rollback, drift, scheduler, worker):
     command.add_command(_module.command)

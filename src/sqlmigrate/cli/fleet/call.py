@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.fleet.driving import Manner
     from sqlmigrate.fleet.ledger import RunRecord
+    from sqlmigrate.fleet.machines.address import Address
     from sqlmigrate.fleet.model import Limits, Wave
     from sqlmigrate.fleet.project import Fleet
 
@@ -45,6 +46,15 @@ def opened(app: App, part: tuple[int, int] | None = None) -> Fleet:
     on = f" on {clusters} clusters" if clusters > 1 else ""
     app.output.always(f"{counted(len(fleet.places), 'target')}{on} ({_source(app)}{env})")
     return fleet
+
+
+def serving(app: App) -> tuple[Address, float]:
+    """Return the scheduler of the call, and the patience in seconds; raises UsageError where it may not be used."""
+    from sqlmigrate.fleet.machines.address import address_of  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.fleet.machines.reaching import require_dask  # noqa: PLC0415  same
+
+    require_dask()
+    return address_of(app.config), max(app.config.scheduler_patience / 1000, 1.0)
 
 
 def run_of(app: App, name: str, fleet: Fleet | None = None) -> RunRecord:
