@@ -20,6 +20,7 @@ TASKS = ("carry_out", "look", "report_in")
 """The functions of `tasks` that a task may name."""
 _OF_A_TASK = frozenset(
     {
+        ("builtins", "bytes"),
         ("builtins", "str"),
         ("dask._expr", "Expr._reconstruct"),
         ("dask._expr", "LLGExpr"),

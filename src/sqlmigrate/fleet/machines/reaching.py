@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _EACH = 10.0  # seconds for one try
 _AGAIN = 0.5
+_KEEP_ALIVE = 11  # seconds: Dask sends ten probes in this time, at least
 _HEARD = 0.5  # seconds in which a server refuses a certificate: TLS 1.3 does so behind the handshake
 
 
@@ -38,7 +39,7 @@ def settings(patience: float) -> dict[str, Any]:
     """Return Dask's settings; `patience` is in seconds."""
     return SETTINGS | {
         "distributed.comm.timeouts.connect": f"{max(min(patience, 30), 1):.1f}s",
-        "distributed.comm.timeouts.tcp": f"{max(patience, 5):.1f}s",
+        "distributed.comm.timeouts.tcp": f"{max(patience, _KEEP_ALIVE):.1f}s",
         "distributed.scheduler.worker-ttl": f"{max(patience, 5):.1f}s",
     }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import dask
 import distributed
+from distributed.stealing import WorkStealing
 
 from sqlmigrate.errors import Error
 from sqlmigrate.fleet.machines import guard, versions
@@ -25,7 +27,7 @@ class Scheduler(distributed.Scheduler):
     """Dask's scheduler without pages, plug-ins and functions of others; it tells its versions."""
 
     def __init__(self, **values: Any) -> None:
-        super().__init__(dashboard=False, extensions={}, jupyter=False, **values)
+        super().__init__(dashboard=False, extensions={"stealing": WorkStealing}, jupyter=False, **values)
         guard.keep(self.handlers, guard.OF_SCHEDULER)
         guard.keep(self.stream_handlers, _STREAMED)
 
@@ -44,17 +46,22 @@ def serve(address: Address, patience: float, say: Callable[[str], None], *, verb
     dask.config.set(settings(patience))
     if not verbose:
         guard.quiet(everything=True)
-    asyncio.run(_serve(address, say))
+    with tempfile.TemporaryDirectory(prefix="sqlmigrate-scheduler-") as folder:
+        asyncio.run(_serve(address, say, folder))
 
 
-async def _serve(address: Address, say: Callable[[str], None]) -> None:
+async def _serve(address: Address, say: Callable[[str], None], folder: str) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     protocol = "tls" if address.certificates else "tcp"
     try:
         made = await Scheduler(
-            host=address.host, port=address.port, protocol=protocol, security=security_of(address.certificates)
+            host=address.host,
+            port=address.port,
+            protocol=protocol,
+            security=security_of(address.certificates),
+            local_directory=folder,
         )
     except OSError as error:
         raise Error(f"cannot listen at {address}: {error.strerror or error}") from None

@@ -35,7 +35,7 @@ class Worker(distributed.Worker):
 
     def __init__(self, scheduler: str, **values: Any) -> None:
         told = {versions.KEY: lambda _: versions.ours()}
-        super().__init__(scheduler, dashboard=False, startup_information=told, **values)
+        super().__init__(scheduler, dashboard=False, extensions={}, startup_information=told, **values)
         guard.keep(self.handlers, guard.OF_WORKER)
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
