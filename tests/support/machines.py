@@ -25,7 +25,6 @@ from support.command import environment
 from support.waiting import LONG, wait_until
 
 URL = "TENANTS_URL"
-PATIENCE = 6  # seconds, and as many until Dask believes that a worker hangs
 SIDES = ("scheduler", "worker", "coordinator")
 _EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
@@ -177,7 +176,7 @@ def machines(root: Path, server: PrivateServer) -> Iterator[Machines]:
     """Give a project with certificates, a database, a scheduler and three workers; all end with the block."""
     (root / ".git").mkdir()
     certificates(root / "certificates", *SIDES)
-    (root / "sqlmigrate.toml").write_text(f'targets = "tenants.csv"\nscheduler_patience = "{PATIENCE}s"\n')
+    (root / "sqlmigrate.toml").write_text('targets = "tenants.csv"\n')
     name = f"machines_{os.getpid()}"
     ensure_database(server, name=name, owner=ROLE)
     made = Machines(root, server, name)
