@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -141,7 +140,10 @@ def test_coordinator_workers_and_scheduler_are_lost_one_after_the_other_and_resu
         run(fleet, "fleet", "report", "last").stdout
     )
     refused = run(fleet, *fleet.apply())
-    assert (refused.status, f"no scheduler answers at {fleet.address}: Connection refused" in refused.stderr) == (1, True)
+    assert (refused.status, f"no scheduler answers at {fleet.address}: Connection refused" in refused.stderr) == (
+        1,
+        True,
+    )
     fleet.start_scheduler()
     for worker, times in zip(fleet.workers, before, strict=True):
         worker.wait_for("at work for", times + 1)
@@ -204,7 +206,11 @@ os._exit(0)
 def test_whoever_has_a_certificate_runs_nothing_but_our_tasks(fleet):
     mark = fleet.root / "mark"
     files = fleet.root / "certificates"
-    words = [fleet.address, *(str(files / name) for name in ("ca.pem", "coordinator.pem", "coordinator.key")), str(mark)]
+    words = [
+        fleet.address,
+        *(str(files / name) for name in ("ca.pem", "coordinator.pem", "coordinator.key")),
+        str(mark),
+    ]
     with started(*words, program=ATTACK) as process:
         said, _ = process.communicate(timeout=LONG)
 

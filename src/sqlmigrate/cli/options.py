@@ -116,7 +116,7 @@ _PACE = (
         "--deadline", metavar="TIME", help="Open no more targets after this time of day, as 06:00, or so long from now."
     ),
 )
-_SCHEDULER = click.option(
+scheduler = click.option(
     "--scheduler",
     metavar="URL",
     help="Have the workers of this scheduler do it: tls://HOST:PORT, or tcp://127.0.0.1:PORT.",
@@ -173,7 +173,18 @@ def fleet_running(command: F) -> F:
     """Add to a command the options of those that run scripts in the targets of a fleet."""
     return _with_app(
         command,
-        (*_TARGETS, _SCHEDULER, *_PACE, *_CONFIRMING_FLEET, _ACCEPTING, *_RUNNING, *_GUARDS, _DURABLE, *RECORDING, *_OF_FLEETS),
+        (
+            *_TARGETS,
+            scheduler,
+            *_PACE,
+            *_CONFIRMING_FLEET,
+            _ACCEPTING,
+            *_RUNNING,
+            *_GUARDS,
+            _DURABLE,
+            *RECORDING,
+            *_OF_FLEETS,
+        ),
     )
 
 

@@ -116,6 +116,14 @@ def stand(fleet: Fleet, concurrency: int) -> list[Group]:
         return standing.groups(pool.map(lambda name: standing.look(name, fleet.workshop), fleet.places))
 
 
+def stand_by_workers(config: Config, fleet: Fleet, warn: Callable[[str], None]) -> list[Group]:
+    """Have the workers of the settings' scheduler read where all targets stand; raises as `crew.called_up`."""
+    from sqlmigrate.fleet.machines import crew  # noqa: PLC0415  most fleets are worked on from one machine
+
+    with crew.called_up(config, fleet.tags(), fleet.workshop.files, warn) as hands:
+        return standing.groups(hands.standings())
+
+
 def compare(config: Config, fleet: Fleet, concurrency: int) -> list[Likeness]:
     """Read the schemas of all targets, `concurrency` at a time, and put those together that have the same."""
     from sqlmigrate.fleet import catalogs  # noqa: PLC0415  few ask for it

@@ -25,9 +25,7 @@ PORT = 8786
 _FORM = re.compile(r"(?P<kind>[a-z]+)://(?P<host>\[[0-9a-fA-F:.]+\]|[^\s/:@\[\]]+)(?::(?P<port>\d{1,5}))?/?")
 _MOST = 65_535
 _HINT = "use tls://HOST:PORT with certificates, or tcp://127.0.0.1:PORT for a trial on one machine"
-_OPEN = (
-    "without TLS, whoever can reach a scheduler gives orders to workers that hold the credentials of your databases"
-)
+_OPEN = "without TLS, whoever can reach a scheduler gives orders to workers that hold the credentials of your databases"
 _FILES = ("scheduler_ca", "scheduler_cert", "scheduler_key")
 
 

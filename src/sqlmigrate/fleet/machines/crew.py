@@ -13,17 +13,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlmigrate.errors import Error, InventoryError, Problem, UsageError
+from sqlmigrate.errors import Error
 from sqlmigrate.fleet.coordinator import Stop
-from sqlmigrate.fleet.machines import guard, needs, tasks, versions, wire
+from sqlmigrate.fleet.machines import guard, needs, roll, tasks, versions, wire
 from sqlmigrate.fleet.machines.address import address_of
 from sqlmigrate.fleet.machines.reaching import knock, require_dask, security_of, settings
+from sqlmigrate.fleet.standing import Kind, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from distributed import Client
-    from distributed import Future as Handle
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from sqlmigrate.config import Config
     from sqlmigrate.fleet.model import Outcome
@@ -31,10 +29,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TOGETHER = 20  # targets that one task looks at
 _LOOKS = 10  # within the patience
 _LEAST, _MOST = 0.2, 2.0  # seconds between two looks
 _CLOSE = 3.0  # seconds for a goodbye
-_NAMED = 5
 
 
 @dataclass(slots=True)
@@ -54,7 +52,7 @@ class _Asked:
 
     future: Future[str]
     needed: frozenset[str]
-    handle: Handle[Any] | None = None
+    handle: Any = None  # Dask's own Future
     unmet: float | None = None
 
 
@@ -62,7 +60,7 @@ class _Asked:
 class Crew:
     """The workers of a scheduler, for one call of the command; `needed` is what each target asks of a worker."""
 
-    client: Client
+    client: Any  # Dask's, half of which has no types
     patience: float
     needed: Mapping[str, frozenset[str]]
     call: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -89,16 +87,18 @@ class Crew:
             self._end.set()
             watcher.join(self.patience + _CLOSE)
 
+    def inquire(self, asked: Coroutine[Any, Any, Any]) -> Any:
+        """Return what the scheduler answers; raises Error where it does not in time."""
+        waiting = asyncio.run_coroutine_threadsafe(asked, self.client.loop.asyncio_loop)
+        try:
+            return waiting.result(self.patience)
+        except Exception as error:  # noqa: BLE001  of Dask, of its network, or time that is over
+            waiting.cancel()
+            raise Error(f"the scheduler does not answer: {type(error).__name__}") from None
+
     def look(self) -> dict[str, Any]:
         """Ask the scheduler who is there, and take it in; raises Error where it does not answer in time."""
-        asked = asyncio.run_coroutine_threadsafe(
-            self.client.scheduler.identity(n_workers=-1), self.client.loop.asyncio_loop
-        )
-        try:
-            found: dict[str, Any] = asked.result(self.patience)
-        except Exception as error:  # noqa: BLE001  of Dask, of its network, or time that is over
-            asked.cancel()
-            raise Error(f"the scheduler does not answer: {type(error).__name__}") from None
+        found: dict[str, Any] = self.inquire(self.client.scheduler.identity(n_workers=-1))
         now = time.monotonic()
         self.workers = {where: self._worker(where, told, now) for where, told in found["workers"].items()}
         return found
@@ -119,10 +119,28 @@ class Crew:
             for where, asked in names.items()
         }
 
-    def standings(self, names: list[str]) -> Future[list[str]]:
-        """Ask where targets stand that all need the same."""
-        needed = self.needed[names[0]]
-        return self._read(self._ask(tasks.look, needed, json.dumps(names)), json.loads)
+    def standings(self) -> Iterator[Standing]:
+        """Ask where all targets stand, some at a time; one of which nobody tells is not reached."""
+        groups: dict[frozenset[str], list[str]] = {}
+        for name, needed in self.needed.items():
+            groups.setdefault(needed, []).append(name)
+        shares = [
+            (names[at : at + _TOGETHER], needed)
+            for needed, names in groups.items()
+            for at in range(0, len(names), _TOGETHER)
+        ]
+        asked = [(names, self._ask(tasks.look, needed, json.dumps(names))) for names, needed in shares]
+        with self.watched(self._fail):
+            for names, future in asked:
+                try:
+                    yield from map(wire.read_standing, json.loads(future.result()))
+                except Error as error:
+                    yield from (Standing(name, Kind.UNREACHABLE, why=(error.message,)) for name in names)
+
+    def _fail(self, why: Stop) -> None:
+        """End all tasks, since there is nobody left to wait for."""
+        for number in list(self._asked):
+            self._settle(number, lambda future: future.set_exception(Error(why.value)))
 
     def _ask(
         self, function: Callable[..., None], needed: frozenset[str], *texts: str, worker: str | None = None
@@ -173,7 +191,7 @@ class Crew:
                 asked.handle.release()
             settle(asked.future)
 
-    def _ended(self, number: str, handle: Handle[Any]) -> None:
+    def _ended(self, number: str, handle: Any) -> None:
         """Take in that a task has ended which has told nothing: it, or whoever had it, is lost."""
         if number not in self._asked:
             return
@@ -220,7 +238,7 @@ class Crew:
             elif item.unmet is None:
                 item.unmet = now
             elif now - item.unmet > self.patience:
-                error = Error(f"no worker is left with {_all(item.needed)}")
+                error = Error(f"no worker is left with {needs.words(item.needed)}")
                 self._settle(number, lambda future, error=error: future.set_exception(error))  # type: ignore[misc]
 
     def _worker(self, where: str, told: Mapping[str, Any], now: float) -> Worker:
@@ -245,21 +263,22 @@ def called_up(
     patience = max(config.scheduler_patience / 1000, 1.0)
     with _connected(str(address), security_of(address.certificates), patience) as client:
         crew = Crew(client, patience, {name: needs.needs_of(found) for name, found in tags.items()})
-        _require_fitting(crew, warn)
+        roll.require_fitting(crew, warn)
         crew.subscribe()
-        _call_roll(crew, files, warn)
+        roll.call_roll(crew, files, warn)
         yield crew
 
 
 @contextmanager
-def _connected(address: str, security: Any, patience: float) -> Iterator[Client]:
+def _connected(address: str, security: Any, patience: float) -> Iterator[Any]:
     import dask  # noqa: PLC0415  slow, and most fleets are worked on from one machine
-    from distributed import Client  # noqa: PLC0415  same
+    import distributed  # noqa: PLC0415  same
 
     guard.quiet(everything=False)
     with dask.config.set(settings(patience)):
         try:
-            client = Client(
+            connect: Any = distributed.Client
+            client = connect(
                 address, security=security, set_as_default=False, direct_to_workers=False, timeout=patience,
                 name="sqlmigrate",
             )  # fmt: skip
@@ -273,92 +292,7 @@ def _connected(address: str, security: Any, patience: float) -> Iterator[Client]
                 client.close(_CLOSE)
 
 
-def _calm(client: Client) -> None:
+def _calm(client: Any) -> None:
     """In the thread that reads: let it make plain values alone, and keep its traces to itself."""
     guard.narrow_thread()
     client.loop.asyncio_loop.set_exception_handler(lambda *_: None)
-
-
-def _require_fitting(crew: Crew, warn: Callable[[str], None]) -> None:
-    """Refuse other versions, strange workers, and targets that no worker may have; raises UsageError."""
-    found = crew.look()
-    if (told := found.get(versions.KEY)) is None:
-        told = _asked_of(crew)
-        warn("the scheduler is Dask's own, which runs the code of whoever has a certificate: see Many machines")
-    if not crew.workers:
-        raise UsageError("the scheduler has no worker", hint="start some: `sqlmigrate fleet worker --scheduler ...`")
-    if strange := [worker.name for worker in crew.workers.values() if not worker.versions]:
-        raise UsageError(f"{_some(strange)}: not started by `sqlmigrate fleet worker`", hint="stop such workers")
-    versions.require_same({"the scheduler": told} | {f"worker {w.name}": w.versions for w in crew.workers.values()})
-    _require_reached(crew, [worker.resources for worker in crew.workers.values()])
-
-
-def _asked_of(crew: Crew) -> dict[str, str]:
-    """Return the versions of a scheduler that is Dask's own."""
-    asked = asyncio.run_coroutine_threadsafe(
-        crew.client.scheduler.versions(packages=["sqlmigrate"]), crew.client.loop.asyncio_loop
-    )
-    try:
-        packages = asked.result(crew.patience)["packages"]
-    except Exception as error:  # noqa: BLE001  of Dask
-        raise Error(f"the scheduler does not tell its versions: {type(error).__name__}") from None
-    python = ".".join(str(packages.get("python", "")).split(".")[:2])
-    return {"sqlmigrate": packages.get("sqlmigrate"), "dask": packages.get("distributed"), "python": python}
-
-
-def _require_reached(crew: Crew, there: list[frozenset[str]]) -> None:
-    unmet = needs.unmet(crew.needed, there)
-    problems = [
-        Problem(f"{_some(names)}: no worker has {_all(needed)}", hint="start one: `sqlmigrate fleet worker --resources`")
-        if needed
-        else Problem(f"{_some(names)}: no worker answers")
-        for needed, names in unmet.items()
-    ]
-    if problems:
-        raise InventoryError("there are targets that no worker can have", problems)
-
-
-def _call_roll(crew: Crew, files: str, warn: Callable[[str], None]) -> None:
-    """Ask each worker whether it has the same files, and knows the targets that it may get.
-
-    Raises UsageError and InventoryError.
-    """
-    mine = {
-        where: [name for name, needed in crew.needed.items() if needed <= worker.resources]
-        for where, worker in crew.workers.items()
-    }
-    asked, problems = crew.report_in(mine), []
-    end = time.monotonic() + crew.patience
-    for where, future in asked.items():
-        worker = crew.workers[where]
-        try:
-            told = future.result(max(end - time.monotonic(), 0.0))
-        except Exception:  # noqa: BLE001  lost, or too slow
-            warn(f"worker {worker.name} does not answer, and is not counted on")
-            worker.seen = -crew.patience
-            continue
-        problems += _problems(worker.name, told, files)
-    if problems:
-        raise InventoryError("workers do not fit this run", problems)
-    _require_reached(crew, [worker.resources for worker in crew.alive().values()])
-
-
-def _problems(name: str, told: Mapping[str, Any], files: str) -> Iterator[Problem]:
-    if told.get("error"):
-        yield Problem(f"worker {name}: {told['error']}")
-        return
-    if told["files"] != files:
-        hint = "bring the same files to every machine that works on targets"
-        yield Problem(f"worker {name} has other migrations than are here", hint=hint)
-    yield from (Problem(f"worker {name} cannot work on {what}") for what in told["wrong"])
-    if more := told["count"] - len(told["wrong"]):
-        yield Problem(f"worker {name} cannot work on {more:,} more")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
-
-
-def _all(needed: frozenset[str]) -> str:
-    return " and ".join(sorted(needed))

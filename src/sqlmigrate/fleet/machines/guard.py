@@ -66,7 +66,7 @@ _threads: set[int] = set()  # those that may make nothing at all
 _installed = False
 
 
-class Refused(Exception):  # noqa: N818  it is no error of ours
+class Refused(Exception):
     """A pickle names what is not in the list."""
 
 

@@ -39,6 +39,11 @@ def required(needs: Iterable[str]) -> dict[str, float]:
     return dict.fromkeys(sorted(needs), 1)
 
 
+def words(needed: Iterable[str]) -> str:
+    """Return what is needed as words."""
+    return " and ".join(sorted(needed))
+
+
 def unmet(needs: Mapping[str, frozenset[str]], workers: Iterable[frozenset[str]]) -> dict[frozenset[str], list[str]]:
     """Return the targets that no worker may have, by what they need; `needs` is that of each target by its name."""
     there = list(workers)

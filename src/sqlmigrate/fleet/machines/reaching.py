@@ -15,8 +15,6 @@ from sqlmigrate.fleet.machines.guard import SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distributed.security import Security
-
     from sqlmigrate.fleet.machines.address import Address, Certificates
 
 _EACH = 10.0  # seconds for one try
@@ -44,18 +42,19 @@ def settings(patience: float) -> dict[str, Any]:
     }
 
 
-def security_of(certificates: Certificates | None) -> Security:
+def security_of(certificates: Certificates | None) -> Any:
     """Return the certificates as Dask has them; both sides show and check them, by TLS 1.3."""
-    from distributed.security import Security  # noqa: PLC0415  slow
+    from distributed import security  # noqa: PLC0415  slow
 
+    made: Any = security.Security  # it has no types
     if certificates is None:
-        return Security(require_encryption=False)
+        return made(require_encryption=False)
     files = {
         f"tls_{side}_{kind}": str(path)
         for side in ("client", "scheduler", "worker")
         for kind, path in (("cert", certificates.cert), ("key", certificates.key))
     }
-    return Security(
+    return made(
         require_encryption=True, tls_ca_file=str(certificates.ca), tls_min_version=ssl.TLSVersion.TLSv1_3, **files
     )
 

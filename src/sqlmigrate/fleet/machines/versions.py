@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from sqlmigrate import __version__
@@ -18,11 +19,9 @@ _HINT = "install the same release of sqlmigrate and its extra `fleet`, and the s
 
 def ours() -> dict[str, str]:
     """Return the versions of this process: ours, Dask's, and Python's major and minor."""
-    import distributed  # noqa: PLC0415  slow
-
     return {
         "sqlmigrate": __version__,
-        "dask": distributed.__version__,
+        "dask": metadata.version("distributed"),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
     }
 

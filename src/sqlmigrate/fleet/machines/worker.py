@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 import distributed
-from distributed.utils import get_ip
+from distributed import utils
 
-from sqlmigrate.errors import Error
 from sqlmigrate.fleet.machines import guard, needs, tasks, versions
 from sqlmigrate.fleet.machines.reaching import knock, security_of, settings
 
@@ -41,7 +40,7 @@ class Worker(distributed.Worker):
     def start_http_server(self, *_: Any, **__: Any) -> None:
         """Open no port for pages."""
 
-    async def plugin_add(self, *_: Any, **__: Any) -> dict[str, Any]:
+    async def plugin_add(self, *_: Any, **__: Any) -> Any:
         """Take no plug-in: it would be code of others."""
         return {"status": "OK"}
 
@@ -59,6 +58,7 @@ class Works:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     worker: Worker | None = None
     leaving: int = 0  # signals that came
+    bench: tasks.Bench = field(init=False)
 
     def run(self, *, verbose: bool) -> None:
         """Carry out orders until a signal comes, or no scheduler answers any more.
@@ -74,8 +74,6 @@ class Works:
         tasks.set_up(self.bench)
         with tempfile.TemporaryDirectory(prefix="sqlmigrate-worker-") as folder:
             asyncio.run(self._run(folder))
-
-    bench: tasks.Bench = field(init=False)
 
     def _tell(self, call: str, message: Any) -> None:
         if self.worker is not None:
@@ -94,7 +92,8 @@ class Works:
 
     async def _work(self, folder: str) -> None:
         """Work for one scheduler, until it is lost or we leave."""
-        self.worker = worker = self._made(folder)
+        worker: Any = self._made(folder)  # half of it has no types
+        self.worker = worker
         try:
             await worker
         except (OSError, ValueError, TimeoutError) as error:
@@ -114,7 +113,8 @@ class Works:
 
     def _made(self, folder: str) -> Worker:
         safe = self.address.certificates is not None
-        contact = f"tls://{get_ip(self.address.host)}:{random.randint(*_PORTS)}" if safe else None  # noqa: S311  a name
+        ours: Any = utils.get_ip  # without types
+        contact = f"tls://{ours(self.address.host)}:{random.randint(*_PORTS)}" if safe else None  # noqa: S311  a name
         return Worker(
             str(self.address),
             nthreads=self.threads,
@@ -139,6 +139,6 @@ class Works:
 
     async def _finish(self, worker: Worker) -> None:
         worker.status = distributed.core.Status.paused
-        while self.bench.busy:
+        while self.bench.busy:  # noqa: ASYNC110  threads count it
             await asyncio.sleep(_LOOK)
         await asyncio.sleep(_LOOK)  # what was told is on its way
