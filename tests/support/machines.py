@@ -6,6 +6,7 @@ Only workers know where the targets are: the variable that the list names is in 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,26 +23,20 @@ from psycopg import sql
 from fixtures.postgres import ROLE
 from sqlmigrate.server import PrivateServer, drop_database, ensure_database
 from support.command import environment
+from support.places import ROOT
 from support.waiting import LONG, wait_until
 
 URL = "TENANTS_URL"
-SIDES = ("scheduler", "worker", "coordinator")
-_EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+_PAGE = ROOT / "docs" / "many-machines.md"
+_MADE = re.compile(r"^```sh\n(openssl .*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def certificates(folder: Path, *names: str) -> Path:
-    """Make an authority, and certificates that it has signed: NAME.pem with NAME.key."""
+def certificates(folder: Path) -> Path:
+    """Make an authority, and a certificate for each side, as the page says: NAME.pem with NAME.key."""
     folder.mkdir()
-    _openssl(folder, "req", "-x509", *_EC, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=fleet", "-days", "2")
-    for name in names:
-        _openssl(folder, "req", "-new", *_EC, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
-        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
+    [script] = _MADE.findall(_PAGE.read_text(encoding="utf-8"))
+    subprocess.run(["sh", "-ec", script], cwd=folder, check=True, capture_output=True, timeout=LONG)
     return folder
-
-
-def _openssl(folder: Path, *words: str) -> None:
-    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=LONG)
 
 
 def free_port() -> int:
@@ -175,7 +170,7 @@ class Machines:
 def machines(root: Path, server: PrivateServer) -> Iterator[Machines]:
     """Give a project with certificates, a database, a scheduler and three workers; all end with the block."""
     (root / ".git").mkdir()
-    certificates(root / "certificates", *SIDES)
+    certificates(root / "certificates")
     (root / "sqlmigrate.toml").write_text('targets = "tenants.csv"\n')
     name = f"machines_{os.getpid()}"
     ensure_database(server, name=name, owner=ROLE)

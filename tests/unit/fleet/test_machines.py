@@ -29,12 +29,12 @@ from support.machines import certificates, free_port
 def files(tmp_path_factory):
     """Certificates of one authority, and one of another."""
     folder = tmp_path_factory.mktemp("pki")
-    certificates(folder / "ours", "one", "two")
-    certificates(folder / "theirs", "one")
+    certificates(folder / "ours")
+    certificates(folder / "theirs")
     return folder
 
 
-def config(text, files=None, name="one", **more):
+def config(text, files=None, name="worker", **more):
     if files is None:
         return Config(scheduler=text, **more)
     ours = {
@@ -79,17 +79,17 @@ def test_certificates_have_to_fit_and_a_key_is_no_business_of_others(files):
     ours = files / "ours"
     assert str(address_of(config("tls://hub", ours))) == "tls://hub:8786"
     with pytest.raises(ConfigError, match="key values mismatch"):
-        address_of(replace(config("tls://hub", ours), scheduler_key=ours / "two.key"))
+        address_of(replace(config("tls://hub", ours), scheduler_key=ours / "coordinator.key"))
     with pytest.raises(ConfigError, match="scheduler_ca cannot be used"):
-        address_of(replace(config("tls://hub", ours), scheduler_ca=ours / "one.key"))
+        address_of(replace(config("tls://hub", ours), scheduler_ca=ours / "worker.key"))
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         address_of(replace(config("tls://hub", ours), scheduler_key=ours / "none.key"))
     with pytest.raises(ConfigError, match="scheduler_key is not set"):
         address_of(replace(config("tls://hub", ours), scheduler_key=None))
-    (ours / "two.key").chmod(0o644)
+    (ours / "coordinator.key").chmod(0o644)
     with pytest.raises(ConfigError, match="every user of this machine may read"):
-        address_of(config("tls://hub", ours, "two"))
-    words = ["openssl", "ec", "-in", "one.key", "-aes256", "-passout", "pass:x", "-out", "locked.key"]
+        address_of(config("tls://hub", ours, "coordinator"))
+    words = ["openssl", "ec", "-in", "worker.key", "-aes256", "-passout", "pass:x", "-out", "locked.key"]
     subprocess.run(words, cwd=ours, check=True, capture_output=True, timeout=60)
     with pytest.raises(ConfigError, match="passphrase"):
         address_of(replace(config("tls://hub", ours), scheduler_key=ours / "locked.key"))
@@ -111,9 +111,9 @@ def test_a_server_of_another_authority_is_refused_at_once(files):
         "-port",
         str(port),
         "-cert",
-        "one.pem",
+        "worker.pem",
         "-key",
-        "one.key",
+        "worker.key",
         "-CAfile",
         "ca.pem",
         "-Verify",
