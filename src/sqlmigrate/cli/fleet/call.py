@@ -67,7 +67,7 @@ def run_of(app: App, name: str, fleet: Fleet | None = None) -> RunRecord:
     try:
         return project.ledger_of(app.config).find(name)
     except UsageError:
-        if not _lists_targets(app):
+        if not _lists_targets(app) or app.config.scheduler:  # workers may reach targets that nobody reaches from here
             raise
         rebuild(app, fleet or opened(app), lambda record: is_called(record, name))
         return project.ledger_of(app.config).find(name)
