@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -93,6 +94,7 @@ def summary(output: Output, record: RunRecord, newcomers: list[str]) -> None:
         if group.failure.hint:
             output.line(printable(f"  what to do: {group.failure.hint}"))
     if left := [entry.target for entry in entries if entry.state.value in {"left", "interrupted"}]:
-        output.line(printable(f"not done: {named(left)}; `sqlmigrate fleet resume {record.head.run_id[:8]}` goes on"))
+        going_on = f"`sqlmigrate fleet resume {shlex.quote(record.head.run_id[:8])}` goes on"
+        output.line(printable(f"not done: {named(left)}; {going_on}"))
     if newcomers:
         output.line(printable(f"new since the run began, and not in it: {named(newcomers)}"))
