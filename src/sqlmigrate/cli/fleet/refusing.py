@@ -43,8 +43,8 @@ def refusing(reasons: Mapping[str, str]) -> Callable[[F], F]:
         decorated: Any = command
         for name, why in reasons.items():
             given = click.option(
-                *_SHORT.get(name, ()), name, hidden=True, expose_value=False, is_flag=name in _FLAGS,
-                callback=_refusal(name, why),
+                *_SHORT.get(name, ()), name, hidden=True, help=f"Refused: {why}.", expose_value=False,
+                is_flag=name in _FLAGS, callback=_refusal(name, why),
             )  # fmt: skip
             decorated = given(decorated)
         return decorated  # type: ignore[no-any-return]
