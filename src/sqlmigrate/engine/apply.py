@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from psycopg import sql
-
 from sqlmigrate import history, queries
 from sqlmigrate.connection import allow, probe, require_writable, session
 from sqlmigrate.connection.address import at_server_of
@@ -106,7 +104,6 @@ def run(
 
         observer = observer or ignore
         _require_runnable(plan)
-        _require_usable_tenant(connection, plan, options)
         attempts = Attempts(options, plan, request.single_transaction, as_run or history.Run())
         with locked(conninfo, connection, options, observer, attempts) as (lock, found):
             steps = _still_planned(plan, planned(connection, request, found, options))
@@ -166,23 +163,6 @@ def _require_tenant(connection: Connection, options: Options) -> None:
         raise ConnectionFailed(
             f"schema {options.tenant} does not exist in database {connection.info.dbname}",
             hint="create it with its owner, or take it from the list of targets",
-        )
-
-
-def _require_usable_tenant(connection: Connection, plan: Plan, options: Options) -> None:
-    """Refuse a schema that a role of the scripts may not use: PostgreSQL would pass it over in the search_path."""
-    if options.tenant is None:
-        return
-    from sqlmigrate.engine.wire.session import script_role  # noqa: PLC0415  few targets are schemas
-
-    roles = list({script_role(run.script, options) for run in plan.runs()})
-    values = {"roles": roles, "schema": options.tenant}
-    for (role,) in connection.execute(queries.load("connection")["shut_out"], values).fetchall():
-        name = role or connection.info.user
-        grant = sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(*map(sql.Identifier, (options.tenant, name)))
-        raise ConnectionFailed(
-            f"role {name} may not use schema {options.tenant}, so its scripts would find other schemas in its place",
-            hint=grant.as_string(),
         )
 
 

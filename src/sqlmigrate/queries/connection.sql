@@ -17,16 +17,6 @@ SELECT pg_catalog.current_database() AS database,
 -- name: schema_is_there
 SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s::pg_catalog.name)
 
--- name: shut_out
--- those of these roles that may not use a schema, so that their names are looked up in those behind it; NULL is the login
-SELECT wanted.role
-FROM pg_catalog.pg_namespace AS space
-CROSS JOIN pg_catalog.unnest(%(roles)s::pg_catalog.text[]) AS wanted (role)
-LEFT JOIN pg_catalog.pg_roles AS role ON role.rolname = coalesce(wanted.role::pg_catalog.name, session_user)
-WHERE space.nspname = %(schema)s::pg_catalog.name
-  AND role.oid IS NOT NULL
-  AND NOT pg_catalog.has_schema_privilege(role.oid, space.oid, 'USAGE')
-
 -- name: limit
 SELECT pg_catalog.set_config('lock_timeout', %(lock)s, false),
        pg_catalog.set_config('statement_timeout', %(statement)s, false)
