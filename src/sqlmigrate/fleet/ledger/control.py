@@ -161,12 +161,11 @@ class ControlLedger:
             rows: list[Any] = []
             if targets is not None:
                 rows, _ = trust.read(session, self._tables, _query(targets), list(values) or None, locked=_TABLES)
-        entries: dict[str, dict[str, Entry]] = {}
-        for run_id, values_of_entry in rows:
-            entry = Entry.read(values_of_entry)
-            entries.setdefault(run_id, {})[entry.target] = entry
-        found = [RunRecord(Head.read(head), {}, ended, why) for head, ended, why in heads]
-        return [replace(record, entries=entries.get(record.head.run_id, {})) for record in found]
+        try:
+            return _records(heads, rows)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            message = f"a row in schema {SCHEMA} is none of a ledger's: {type(error).__name__}"
+            raise HistoryError(message, hint="a newer release, or somebody by hand, has written it") from None
 
     @property
     def _tables(self) -> Tables:
@@ -191,6 +190,16 @@ class ControlLedger:
             yield session, self._tables
         finally:
             session.close()
+
+
+def _records(heads: Iterable[Any], rows: Iterable[Any]) -> list[RunRecord]:
+    """Return the runs of rows; raises TypeError, KeyError and ValueError where one is none of a ledger's."""
+    entries: dict[str, dict[str, Entry]] = {}
+    for run_id, values in rows:
+        entry = Entry.read(values)
+        entries.setdefault(run_id, {})[entry.target] = entry
+    found = [RunRecord(Head.read(head), {}, ended, why) for head, ended, why in heads]
+    return [replace(record, entries=entries.get(record.head.run_id, {})) for record in found]
 
 
 def _is_there(session: Connection) -> bool:

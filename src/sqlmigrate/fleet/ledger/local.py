@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Error
 from sqlmigrate.files.reading import open_file
-from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, newest_first
+from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, moment, newest_first, optional, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -168,8 +168,8 @@ def _with_line(record: RunRecord | None, entries: dict[str, Entry], values: dict
             entry = Entry.read(values)
             entries[entry.target] = entry
         case "end":
-            return replace(record, ended=values["at"], why=values["why"])
+            return replace(record, ended=moment(values["at"]), why=optional(values["why"]))
         case "resumed":
-            wanted = replace(record.head.wanted, files=values["files"])
+            wanted = replace(record.head.wanted, files=word(values["files"]))
             return replace(record, head=replace(record.head, wanted=wanted), ended=None, why=None)
     return record
