@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.errors import Problem
 from sqlmigrate.fleet.inventory.model import Target
 from sqlmigrate.seeds.problems import refuse
-from sqlmigrate.seeds.rules import violations
+from sqlmigrate.seeds.reading.rules import violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.reading.document import Document
 
 _WHERE = ("url", "url_env", "service")
 _NAME_BYTES = 63  # NAMEDATALEN - 1
