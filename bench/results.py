@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from guarding import Guarded, Watched
     from judging import Judged
     from machine import Machine
+    from machines import Fleeting
     from proving import Proving
     from reading import Dump, Reading
     from starting import Imports, Start
@@ -44,6 +45,7 @@ class Results:
     proofs: list[Proving] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     scale: list[Scale] = field(default_factory=list)
+    fleeting: list[Fleeting] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     guarded: list[Guarded] = field(default_factory=list)
     watched: list[Watched] = field(default_factory=list)
@@ -232,4 +234,14 @@ def _growth(results: Results) -> list[str]:
         names = dict.fromkeys(row.what for row in results.scale)
         rows = [[name, *(by_key.get((name, count), "") for count in counts)] for name in names]
         parts.append("## Scale, wall seconds\n\n" + table(["", *map("{:,}".format, counts)], rows))
+    if results.fleeting:
+        heads = ["by", "targets", "wall s", "ms each", "CPU s", "coordinator MB", "scheduler MB"]
+        rows = [
+            [
+                row.what, f"{row.targets:,}", f"{row.wall:.1f}", f"{row.each:.2f}", f"{row.cpu:.1f}",
+                f"{row.coordinator:.0f}", f"{row.scheduler:.0f}" if row.scheduler else "",
+            ]
+            for row in results.fleeting
+        ]  # fmt: skip
+        parts.append("## Simulated fleets\n\n" + table(heads, rows))
     return parts

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlmigrate import __version__
 from sqlmigrate.errors import Error
 from sqlmigrate.fleet.coordinator import Stop
 from sqlmigrate.fleet.machines import guard, needs, roll, tasks, versions, wire
@@ -63,7 +64,7 @@ class Crew:
     client: Any  # Dask's, half of which has no types
     patience: float
     needed: Mapping[str, frozenset[str]]
-    call: str = field(default_factory=lambda: uuid.uuid4().hex)
+    call: str = field(default_factory=lambda: f"{__version__}/{uuid.uuid4().hex}")
     workers: dict[str, Worker] = field(default_factory=dict)
     _asked: dict[str, _Asked] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

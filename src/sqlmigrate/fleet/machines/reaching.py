@@ -59,13 +59,19 @@ def security_of(certificates: Certificates | None) -> Any:
     )
 
 
-def knock(address: Address, patience: float = 0.0, wait: Callable[[str], None] = lambda _: None) -> None:
+def knock(
+    address: Address,
+    patience: float = 0.0,
+    wait: Callable[[str], None] = lambda _: None,
+    over: Callable[[], bool] = lambda: False,
+) -> None:
     """Connect to a scheduler once, and try again for `patience` seconds, of which `wait` is told once, with why.
 
-    Raises SchedulerUnreachable where it does not answer; a certificate that is refused is refused at once.
+    It comes back where somebody says that it is `over`. Raises SchedulerUnreachable where it does not answer; a
+    certificate that is refused is refused at once.
     """
     end, told = time.monotonic() + patience, False
-    while True:
+    while not over():
         try:
             _connect(address)
         except ssl.SSLError as error:

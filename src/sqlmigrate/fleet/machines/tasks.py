@@ -12,7 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.errors import Error, as_bug, redact
+from sqlmigrate import __version__
+from sqlmigrate.errors import Error, UsageError, as_bug, redact
 from sqlmigrate.fleet import standing
 from sqlmigrate.fleet.bringing import bring
 from sqlmigrate.fleet.fingerprint import fingerprint
@@ -47,7 +48,13 @@ class Bench:
     _fleets: OrderedDict[str, Fleet] = field(default_factory=OrderedDict)
 
     def fleet(self, call: str) -> Fleet:
-        """Return the project as it was when a call of the command first asked for it; raises Error."""
+        """Return the project as it was when a call of the command first asked for it; raises Error.
+
+        The call says of which release it is: a worker may have come later than the roll was called.
+        """
+        release = call.partition("/")[0]
+        if release != __version__:
+            raise UsageError(f"worker {self.name} has sqlmigrate {__version__}, and the run is one of {release}")
         with self._lock:
             if call not in self._fleets:
                 self._fleets[call] = self.read()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlmigrate.fleet.project import Fleet
 
 _HERE = "127.0.0.1"
+_AGAIN = 2.0  # seconds until the next try
 _LOOK = 0.2  # seconds between two looks at what is under way
 _PORTS = (10_000, 65_000)
 
@@ -83,7 +84,7 @@ class Works:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._leave)
         while not self.leaving:
-            await asyncio.to_thread(knock, self.address, self.patience, self._waiting)
+            await asyncio.to_thread(knock, self.address, self.patience, self._waiting, lambda: bool(self.leaving))
             if not self.leaving:
                 await self._work(folder)
 
@@ -96,9 +97,9 @@ class Works:
         self.worker = worker
         try:
             await worker
-        except (OSError, ValueError, TimeoutError) as error:
-            self.say(f"the scheduler at {self.address} does not take us: {error}")
-            await asyncio.sleep(_LOOK)
+        except Exception as error:  # noqa: BLE001  of Dask
+            self.say(f"the scheduler at {self.address} does not take us: {type(error).__name__}: {error}")
+            await asyncio.sleep(_AGAIN)
             return
         has = f", with {', '.join(sorted(self.resources))}" if self.resources else ""
         self.say(f"worker {self.name} at work for {self.address}, {self.threads} targets at a time{has}")
