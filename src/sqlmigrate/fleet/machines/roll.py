@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.fleet.machines.crew import Crew
 
 _NAMED = 5
+_PACKAGE = "pg-sqlmigrate"
 
 
 def require_fitting(crew: Crew, warn: Callable[[str], None]) -> None:
@@ -32,9 +33,9 @@ def require_fitting(crew: Crew, warn: Callable[[str], None]) -> None:
 
 def _asked_of(crew: Crew) -> dict[str, str]:
     """Return the versions of a scheduler that is Dask's own."""
-    packages = crew.inquire(crew.client.scheduler.versions(packages=["sqlmigrate"]))["packages"]
+    packages = crew.inquire(crew.client.scheduler.versions(packages=[_PACKAGE]))["packages"]
     python = ".".join(str(packages.get("python", "")).split(".")[:2])
-    return {"sqlmigrate": packages.get("sqlmigrate"), "dask": packages.get("distributed"), "python": python}
+    return {"sqlmigrate": packages.get(_PACKAGE), "dask": packages.get("distributed"), "python": python}
 
 
 def _require_reached(crew: Crew, there: list[frozenset[str]]) -> None:
