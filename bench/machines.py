@@ -44,7 +44,10 @@ sys.exit(run())
 
 @dataclass(frozen=True, slots=True)
 class Fleeting:
-    """A run over so many simulated targets: `wall` and `cpu` of the coordinator in seconds, memory in MB."""
+    """A run over so many simulated targets: `wall` and `cpu` of the coordinator in seconds, memory in MB.
+
+    `handed_out` is the CPU time of the scheduler.
+    """
 
     what: str
     targets: int
@@ -52,6 +55,7 @@ class Fleeting:
     cpu: float
     coordinator: float
     scheduler: float | None = None
+    handed_out: float | None = None
 
     @property
     def each(self) -> float:
@@ -70,11 +74,13 @@ def machines(place: Path, targets: int) -> list[Fleeting]:
         scheduler = stack.enter_context(_Process(folder, env, "scheduler", "--listen", _ADDRESS))
         for _ in range(_WORKERS):
             stack.enter_context(_Process(folder, env, "worker", "--scheduler", _ADDRESS))
+        before = scheduler.cpu()
         workers = cost([[*_python(), *apply, "--scheduler", _ADDRESS]], cwd=folder, env=env)
-        memory = scheduler.peak()
+        memory, handed_out = scheduler.peak(), scheduler.cpu() - before
+    by = f"a scheduler and {_WORKERS} workers"
     return [
         Fleeting("threads", targets, threads.wall, threads.cpu, threads.peak / 1e6),
-        Fleeting(f"a scheduler and {_WORKERS} workers", targets, workers.wall, workers.cpu, workers.peak / 1e6, memory),
+        Fleeting(by, targets, workers.wall, workers.cpu, workers.peak / 1e6, memory, handed_out),
     ]
 
 
@@ -97,6 +103,11 @@ class _Process:
     def __exit__(self, *_: object) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def cpu(self) -> float:
+        """Return the CPU time that it has taken, in seconds."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime of proc(5)
 
     def peak(self) -> float:
         """Return the most memory that it has had, in MB."""

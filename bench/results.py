@@ -235,13 +235,19 @@ def _growth(results: Results) -> list[str]:
         rows = [[name, *(by_key.get((name, count), "") for count in counts)] for name in names]
         parts.append("## Scale, wall seconds\n\n" + table(["", *map("{:,}".format, counts)], rows))
     if results.fleeting:
-        heads = ["by", "targets", "wall s", "ms each", "CPU s", "coordinator MB", "scheduler MB"]
+        heads = ["by", "targets", "wall s", "ms each", "CPU s", "coordinator MB", "scheduler CPU s", "scheduler MB"]
         rows = [
             [
-                row.what, f"{row.targets:,}", f"{row.wall:.1f}", f"{row.each:.2f}", f"{row.cpu:.1f}",
-                f"{row.coordinator:.0f}", f"{row.scheduler:.0f}" if row.scheduler else "",
+                row.what,
+                f"{row.targets:,}",
+                f"{row.wall:.1f}",
+                f"{row.each:.2f}",
+                f"{row.cpu:.1f}",
+                f"{row.coordinator:.0f}",
+                "" if row.handed_out is None else f"{row.handed_out:.1f}",
+                "" if row.scheduler is None else f"{row.scheduler:.0f}",
             ]
             for row in results.fleeting
-        ]  # fmt: skip
+        ]
         parts.append("## Simulated fleets\n\n" + table(heads, rows))
     return parts
