@@ -188,7 +188,8 @@ def _approved(wave: Wave) -> bool:
     question = f"Go on with wave {wave.name} ({counted(len(wave.targets), 'target')})? Type {_WORD}"
     try:
         with signals(signal.default_int_handler):
-            return bool(click.prompt(one_line(question, styled=False), err=True, default="", show_default=False) == _WORD)
+            typed = click.prompt(one_line(question, styled=False), err=True, default="", show_default=False)
+        return bool(typed == _WORD)
     except click.Abort:
         return False
 

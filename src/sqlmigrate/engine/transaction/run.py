@@ -26,8 +26,8 @@ from sqlmigrate.engine.wire.session import (
     script_role,
     search_path,
     set_role,
-    within_tenant,
     settings,
+    within_tenant,
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.sql.advice import advice

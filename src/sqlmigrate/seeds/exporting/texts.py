@@ -25,7 +25,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def schema_text(schema: dict[str, Any]) -> str:
-    """Write a schema, with short lists in one line, and what names and comments of a database must not do as escapes."""
+    """Write a schema, with short lists in one line; what a terminal or a log would carry out are escapes."""
     return _HIDDEN.sub(lambda found: _ascii(found[0]), _laid_out(schema, "")) + "\n"
 
 
