@@ -18,6 +18,7 @@ from sqlmigrate.errors import (
     ConfirmationRequired,
     ConnectionFailed,
     Error,
+    ExecutionError,
     HalfWayError,
     HistoryError,
     MigrationsError,
@@ -485,9 +486,8 @@ FORGED = "x\n::error::forged\n##vso[task]forged\u2028\x1b[2J"
 def test_no_text_of_a_server_begins_a_line_of_yoyos_log(ours, directory, caplog):
     text = "E'" + "".join(f"\\u{ord(letter):04x}" for letter in FORGED) + "'"
     (directory / "0.notice.sql").write_text(f"DO $$ BEGIN RAISE WARNING USING MESSAGE = {text}; END $$;")
-    (directory / "1.error.sql").write_text(
-        f"DO $$ BEGIN RAISE EXCEPTION USING MESSAGE = {text}, HINT = {text}; END $$;"
-    )
+    raised = f"RAISE EXCEPTION USING MESSAGE = {text}, HINT = {text}"
+    (directory / "1.error.sql").write_text(f"DO $$ BEGIN {raised}; END $$;")
     caplog.set_level("INFO")
 
     with pytest.raises(ExecutionError) as caught:

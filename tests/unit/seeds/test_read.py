@@ -505,8 +505,8 @@ def nested(levels: int) -> str:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("llms.json", '{"llms": [{"model_code": "a", "x": %s}]}' % nested(600)),
-        ("llms.jsonl", '{"model_code": "a", "x": %s}\n' % nested(600)),
+        ("llms.json", f'{{"llms": [{{"model_code": "a", "x": {nested(600)}}}]}}'),
+        ("llms.jsonl", f'{{"model_code": "a", "x": {nested(600)}}}\n'),
     ],
 )
 def test_json_that_is_nested_too_deeply_is_refused(seed_files, name, text):
