@@ -150,11 +150,11 @@ class Table:
     """What seeding has to know of a table: columns, those with a default, unique indexes.
 
     `compared_as` has the columns whose type has no equality, with the SQL of what is compared in their place,
-    `equality` those whose type is not PostgreSQL's own. `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed, `json` those
-    that hold JSON, `whole` those of whole numbers; `numbers` and `types` have the number and the type of each column.
-    `inherited` says that other tables inherit from it: a query finds their rows, and an INSERT does not. `hides_rows`
-    says that policies (row level security) let the role see only some of its rows, and `has_triggers` that triggers of
-    it, or of a partition, may change what is written.
+    `equality` those whose type is not PostgreSQL's own. `always` are the columns that are GENERATED ALWAYS AS IDENTITY,
+    `generated` those that are computed, `json` those that hold JSON, `whole` those of whole numbers; `numbers` and
+    `types` have the number and the type of each column. `inherited` says that other tables inherit from it: a query
+    finds their rows, and an INSERT does not. `hides_rows` says that policies (row level security) let the role see only
+    some of its rows, and `has_triggers` that triggers of it, or of a partition, may change what is written.
     """
 
     columns: frozenset[str]
