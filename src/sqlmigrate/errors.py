@@ -191,7 +191,9 @@ class HistoryError(Error):
 
 
 class ConnectionFailed(Error):
-    """No session could be opened, or the one that was cannot do the work."""
+    """No session could be opened, or the one that was cannot do the work; `silent` says that nobody has answered."""
+
+    silent = False
 
 
 class RunLockBusy(Error):

@@ -23,7 +23,7 @@ def _shown(character: str) -> str:
 
 
 def in_log(text: str) -> str:
-    """Write a text for a log that others print: no line of it looks like one of theirs, or commands a CI system.
+    """Write a text for a log that others print: no line of it looks like one of theirs, or is carried out by CI.
 
     GitHub's runner takes `::` at the start of a line for a command, others take `##vso[` and the like in any place.
     """

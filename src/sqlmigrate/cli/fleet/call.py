@@ -57,12 +57,12 @@ def run_of(app: App, name: str, fleet: Fleet | None = None) -> RunRecord:
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
     try:
-        return project.ledger_of(app.config).find(name)
+        return project.ledger_of(app.config, app.output.warning).find(name)
     except UsageError:
         if not _lists_targets(app):
             raise
         rebuild(app, fleet or opened(app), lambda record: is_called(record, name))
-        return project.ledger_of(app.config).find(name)
+        return project.ledger_of(app.config, app.output.warning).find(name)
 
 
 def is_called(record: RunRecord, name: str) -> bool:
@@ -84,7 +84,7 @@ def knows_no_run(app: App) -> bool:
     """Tell whether there are targets, and a ledger without any run: it may have been lost."""
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
-    return _lists_targets(app) and not project.ledger_of(app.config).runs()
+    return _lists_targets(app) and not project.ledger_of(app.config, app.output.warning).runs()
 
 
 def confirm(app: App, question: str, *, always: bool) -> None:
@@ -189,7 +189,7 @@ def _approved(wave: Wave) -> bool:
     try:
         with signals(signal.default_int_handler):
             typed = click.prompt(one_line(question, styled=False), err=True, default="", show_default=False)
-        return bool(typed == _WORD)
+            return bool(typed == _WORD)
     except click.Abort:
         return False
 

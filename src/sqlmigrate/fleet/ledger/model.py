@@ -15,7 +15,7 @@ from sqlmigrate.files.reading import record
 from sqlmigrate.fleet.model import FINAL, WELL, Failure, State, Wanted, Wave
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LAST = "last"
 """Stands for the newest run."""
@@ -108,6 +108,10 @@ class RunRecord:
     ended: str | None = None
     why: str | None = None
 
+    def last_moment(self) -> str:
+        """Return when something of this run was written down last."""
+        return max((self.head.began, self.ended or "", *(entry.at for entry in self.entries.values())))
+
     def targets(self) -> Iterator[tuple[str, Wave]]:
         """Yield the names of all targets, each with its wave, in the order of the run."""
         for wave in self.head.waves:
@@ -127,8 +131,9 @@ class RunRecord:
         return (self.entry(name, wave.name) for name, wave in self.targets())
 
     def counts(self) -> Counter[State]:
-        """Count the targets by where they stand."""
-        return Counter(entry.state for entry in self.all_entries())
+        """Count the targets by where they stand, in the order of the states."""
+        found = Counter(entry.state for entry in self.all_entries())
+        return Counter({state: found[state] for state in State if found[state]})
 
     def left(self) -> tuple[Wave, ...]:
         """Return the waves with the targets that are not where they were to be brought."""
@@ -137,6 +142,11 @@ class RunRecord:
             for wave in self.head.waves
             if (names := tuple(name for name in wave.targets if self.entry(name).state not in WELL))
         )
+
+
+def newest_first(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Return runs in the order in which they are listed."""
+    return sorted(records, key=lambda item: (item.head.began, item.head.run_id), reverse=True)
 
 
 def chosen(ids: Sequence[str], name: str) -> str:
