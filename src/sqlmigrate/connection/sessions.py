@@ -69,7 +69,8 @@ class ServerInfo:
 
     `deadlock_timeout` is in milliseconds; `synchronous_commit` is the login's, and `may_flush` says that the login may
     write a message into the WAL (`pg_logical_emit_message`), so that a COMMIT flushes it; `pooled` says that a pooler
-    stands between; `psql` holds the options of psql that lead to the same place, without any password.
+    stands between; `psql` holds the options of psql that lead to the same place, without any password. `identity` is
+    the same for all addresses that lead to this database, and another one once its server has been started again.
     """
 
     database: str
@@ -85,6 +86,7 @@ class ServerInfo:
     host: str = ""
     pooled: bool = False
     psql: tuple[str, ...] = ()
+    identity: str = ""
 
     @property
     def major(self) -> int:

@@ -136,6 +136,16 @@ SELECT d.datname::pg_catalog.text
 -- autovacuum's workers have no user, and CREATE DATABASE ends them by itself
 SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
 
+-- name: holds
+-- whether something of a database lasts beyond its sessions, and can be seen in others
+SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts WHERE database = %(name)s)
+    OR EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE database = %(name)s)
+    OR EXISTS (SELECT
+                 FROM pg_catalog.pg_subscription AS s
+                 JOIN pg_catalog.pg_database AS d
+                   ON d.oid = s.subdbid
+                WHERE d.datname = %(name)s)
+
 -- name: end_sessions
 -- those of a database that we may end
 SELECT pg_catalog.pg_terminate_backend(a.pid)
@@ -325,6 +335,13 @@ DELETE FROM pg_catalog.pg_shdepend AS s
    AND d.oid = CASE WHEN s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid THEN s.objid ELSE s.dbid END
    AND d.datname <> %(name)s
 RETURNING s.dbid, s.classid, s.objid, s.objsubid, s.refclassid, s.refobjid, s.deptype::pg_catalog.text
+
+-- name: let_go_of
+-- forget what a database that nobody needs any more holds by roles
+DELETE FROM pg_catalog.pg_shdepend AS s
+ USING pg_catalog.pg_database AS d
+ WHERE d.datname = %(name)s
+   AND d.oid = CASE WHEN s.classid = 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid THEN s.objid ELSE s.dbid END
 
 -- name: hold_again
 INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)

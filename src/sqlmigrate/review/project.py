@@ -129,7 +129,7 @@ def review_project(
             for _ in range(roundtrip.servers_for(config, jobs, len(wanted)))
         ]
         notes = [*seen.notes, *selection.notes, *_warnings(found, selection)]
-        if missing := opened.missing_extensions(shadow.extensions_named(scripts)):
+        if missing := opened.missing_extensions(needed.extensions):
             notes.append(f"the throwaway database has no extension {', '.join(missing)}, so what needs it fails there")
         known_by = stats.name if settings and stats else "the target"
         question = replace(question, settings_from=known_by, notes=tuple(notes))

@@ -40,13 +40,13 @@ def prove(question: Question, runner: Runner, stack: ExitStack, observer: Observ
     known = {name: proof for name, proof in found.items() if proof is not None}
     missing = [name for name in found if name not in known]
     before = way(question, missing)
-    ground = runner.ground(stack, before, question.base, only_copied=True)
+    ground = runner.ground(stack, before, question.base, give_away=True)
     if not missing:
         return known, ground
     roles = runner.shadow.roles()
     made = _made_now(question, missing, runner, ground, observer)
     if not roles <= runner.shadow.roles():  # what the ground holds may be of a role that a pair has dropped
-        ground = runner.ground(stack, before, question.base, only_copied=True)
+        ground = runner.ground(stack, before, question.base, give_away=True)
     return known | made, ground
 
 

@@ -51,7 +51,7 @@ def dumped(
     scripts = scripts_of(found, find_samples(found)[0])  # as a round trip, so that what is kept serves both
     asked = shadow.wanted(config, scripts, superuser=superuser, before=before(found.ordered, options))
     with shadow.opened(asked, observer) as there:
-        for words in notes_of(there, scripts):
+        for words in notes_of(there, asked.extensions):
             note(words)
         made = without(_behind(there, found.ordered, options), _ground(there, asked))
         return Dumped(_HEAD + joined([*PREAMBLE, *made]), there.version)
@@ -61,7 +61,7 @@ def _behind(there: Shadow, migrations: tuple[Migration, ...], options: Options) 
     """Return the statements that make what the migrations make; raises the error of the first that fails."""
     runner = Runner(there, replace(options, versions=there.versions))
     with ExitStack() as stack:
-        ground = runner.ground(stack, migrations)
+        ground = runner.ground(stack, migrations, give_away=True)
         for left in ground.left_out:
             error = left.error or Error(f"{left.migration_id} cannot be applied")
             raise error.replaced(message=f"on the throwaway database: {error.message}")

@@ -18,7 +18,7 @@ from sqlmigrate.roundtrip.samples import find_samples, with_seeds
 from sqlmigrate.roundtrip.side_by_side import servers_worth, side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from sqlmigrate.config import Config
     from sqlmigrate.connection import Gate
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sqlmigrate.roundtrip.samples import Samples
     from sqlmigrate.seeds import SeedSet
     from sqlmigrate.shadow import Shadow, TargetFacts
-    from sqlmigrate.sql.script import Script
 
 Note = Callable[[str], None]
 """Called with each sentence that the user should know, as soon as it is known."""
@@ -128,7 +127,7 @@ def opened(
             stack.enter_context(shadow.opened(wanted, observer))
             for _ in range(servers_for(config, request.jobs, len(asked)))
         ]
-        for words in notes_of(shadows[0], scripts):
+        for words in notes_of(shadows[0], wanted.extensions):
             note(words)
         yield Trials(
             request, names, seen.base, tuple(shadows), with_seeds(samples, found, request.seeds), options, note
@@ -159,10 +158,10 @@ def servers_for(config: Config, jobs: int | None, migrations: int) -> int:
     return 1 if config.shadow_url is not None else jobs or servers_worth(migrations)
 
 
-def notes_of(first: Shadow, scripts: Sequence[Script]) -> Iterator[str]:
+def notes_of(first: Shadow, extensions: Iterable[str]) -> Iterator[str]:
     """Say of the first server what is to be said of all."""
     yield from first.notes
-    if missing := first.missing_extensions(shadow.extensions_named(scripts)):
+    if missing := first.missing_extensions(extensions):
         yield (
             f"PostgreSQL {first.version} has no extension {', '.join(missing)} there, so what needs it fails; name a "
             "server that has it with --shadow-url, or one's programs with SQLMIGRATE_PG_BINDIR"

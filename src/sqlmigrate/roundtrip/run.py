@@ -70,7 +70,7 @@ def round_trips(
     steps = way_to(migrations, wanted, base)
     with ExitStack() as stack:
         first = before_first(steps, wanted)
-        here = runner.ground(stack, first, base) if ground is None else ground.fork(stack)
+        here = runner.ground(stack, first, base, give_away=len(wanted) == 1) if ground is None else ground.fork(stack)
         numbers = not in_place or asks_for_numbers(scripts_of(migrations, {}))
         pairs = _Pairs(runner, fingerprints=fingerprints, in_place=in_place, numbers=numbers)
         left = list(stretches(steps[len(here.behind) :], wanted))

@@ -53,17 +53,17 @@ class Runner:
         migrations: Sequence[Migration] = (),
         base: Base | None = None,
         *,
-        only_copied: bool = False,
+        give_away: bool = False,
     ) -> Ground:
         """Return a database that is behind these migrations, applied in this order on top of the base.
 
         This is the one way to a state from which others go on: by copies, or by a `Ground.fork`. It begins with what is
-        kept of an earlier run, and is kept itself where that is worth it. One that is `only_copied` needs no copy of
-        what is kept.
+        kept of an earlier run, and is kept itself where that is worth it. With `give_away` it is what is kept, and no
+        copy of that: for whoever only copies it, or need not come back to it.
         """
         ids = [migration.migration_id for migration in migrations]
-        kept, done = self.shadow.base(ids, give_away=only_copied) or (None, 0)
-        ground = Ground(self.shadow, stack, kept, given=only_copied)
+        kept, done = self.shadow.base(ids, give_away=give_away) or (None, 0)
+        ground = Ground(self.shadow, stack, kept, given=give_away)
         ground.behind = tuple(ids[:done])
         if base is not None:
             self.shadow.restore(ground.database, base.dump)

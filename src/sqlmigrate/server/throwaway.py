@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STOP_SECONDS = 30.0
 _EVERYBODY = "local all all trust\nlocal replication all trust\n"  # what initdb writes
+_REMOVING: list[subprocess.Popen[bytes]] = []
+"""Watchdogs that remove what a server has left, until somebody looks whether they are done."""
 MEMORY = Path("/dev/shm")  # noqa: S108 -- our folder in it is made by mkdtemp
 MEMORY_MIN = 1 << 30
 _STOP = 'cat >/dev/null; read -r pid <postmaster.pid && kill -INT "$pid"'  # a backend works in the data directory
@@ -54,6 +56,10 @@ class Throwaway:
     def may_pause(self) -> bool:
         """Whether we may stop and start it: bubblewrap ends with the thread that started it."""
         return self._thread == threading.get_ident()
+
+    def has_room(self) -> bool:
+        """Tell whether databases that nobody needs any more may stay until the server's end."""
+        return _has_room(self._cluster.data_dir.parent)
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
@@ -125,21 +131,21 @@ def throwaway_server(
     in_memory: bool = False,
     readable: Iterable[Path] = (),
     fill: Callable[[clusters.Cluster], str] = new_data,
+    wait: bool = True,
 ) -> Iterator[Throwaway]:
     """Run a throw-away server on a private socket; it is gone with us, even after `kill -9`.
 
     `settings` go into the server's settings file, and `in_memory` keeps the data in memory where there is room. It runs
     in a sandbox where there is one, in which it sees the folders of `readable` too; its `isolation` says what holds.
     While it runs, the user's `PG*` variables are out of our environment. `fill` makes the data directory, and gives the
-    name of its superuser.
+    name of its superuser. Behind the block its files are gone, or without `wait` soon: there may be thousands.
     """
     account = server_account()
     with ExitStack() as stack:
         stack.enter_context(without_pg_variables())
         box = sandbox.around(binaries, account, readable)
         base = Path(tempfile.mkdtemp(prefix="sqlm-", dir=_memory() if in_memory else SOCKET_PARENT))
-        stack.callback(shutil.rmtree, base, ignore_errors=True)
-        stack.enter_context(_watched("sandbox" if box.program else "pipe", base))
+        stack.enter_context(_watched("sandbox" if box.program else "pipe", base, wait=wait))
         base.chmod(0o711 if account.switch else 0o700)
         host = base / "socket"
         make_guarded(host, 0o700, account)
@@ -196,12 +202,15 @@ def roomy_memory() -> Path | None:
 
     A container has 64 MB by default.
     """
+    return MEMORY if _has_room(MEMORY) and os.access(MEMORY, os.W_OK | os.X_OK) else None
+
+
+def _has_room(folder: Path) -> bool:
     try:
-        found = os.statvfs(MEMORY)
+        found = os.statvfs(folder)
     except OSError:
-        return None
-    roomy = found.f_bavail * found.f_frsize >= MEMORY_MIN
-    return MEMORY if roomy and os.access(MEMORY, os.W_OK | os.X_OK) else None
+        return False
+    return found.f_bavail * found.f_frsize >= MEMORY_MIN
 
 
 def _memory() -> Path:
@@ -209,7 +218,9 @@ def _memory() -> Path:
 
 
 @contextmanager
-def _watched(kind: str, base: Path) -> Iterator[None]:
+def _watched(kind: str, base: Path, *, wait: bool) -> Iterator[None]:
+    """Have a folder removed behind a block, or where we do not `wait` for it, by the watchdog, as if we were killed."""
+    _REMOVING[:] = [dog for dog in _REMOVING if dog.poll() is None]
     dog = subprocess.Popen(
         watchdog.command(kind, base),
         stdin=subprocess.PIPE,
@@ -219,11 +230,16 @@ def _watched(kind: str, base: Path) -> Iterator[None]:
         env=program_environment(),
         start_new_session=True,
     )
-    with dog:
-        try:
-            yield
-        finally:
+    try:
+        yield
+    finally:
+        if wait or dog.poll() is not None:
             dog.kill()
+            dog.communicate()
+            shutil.rmtree(base, ignore_errors=True)
+        elif dog.stdin is not None:
+            dog.stdin.close()
+            _REMOVING.append(dog)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from sqlmigrate.shadow.model import ShadowDatabase
 from sqlmigrate.shadow.restoring import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.shadow.adopted import Adopted
@@ -37,6 +37,7 @@ FIRST_WITH_LOGIN_TRIGGERS = 170000
 _CLOSE = "close every session in it first"
 # Seconds. A session that was just closed is soon gone, but on a busy machine not at once.
 _CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 10.0, 0.05, 0.002
+_LEFT_MAX = 4  # databases of a server that ends soon: what a review of one migration uses
 # Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
 # What the server says of an encoding or a locale that it does not have, or that do not go together.
 _LACKING = (
@@ -68,13 +69,14 @@ class Databases:
         tester: str | None = None,
         locale: Locale | None = None,
         tablespace: str | None = None,
+        leave: Callable[[], bool] = lambda: False,
     ) -> None:
         """Work through a session; `owner` gets the databases, `login` and `tester` use them, else its own role does.
 
         The session stays in the maintenance database, where nothing of any script is: it may be a superuser's. The
         databases get the `locale`, where the server has it, and lie in the `tablespace`, where one is named. `adopted`
         are settings that CREATE DATABASE does not copy, where we may not copy them ourselves. Once they are `gone` with
-        their server, nothing is left to be dropped.
+        their server, nothing is left to be dropped. A server that ends soon may be told to `leave` some to its end.
         """
         self._first = self._session = session
         self._conninfo = conninfo
@@ -83,6 +85,8 @@ class Databases:
         self._tester = tester
         self._locale = locale
         self._tablespace = tablespace
+        self._leave = leave
+        self._left: list[str] = []
         self.gone = False
         self.adopted: Adopted | None = None
         self._numbers = itertools.count(1)
@@ -127,14 +131,33 @@ class Databases:
                 self._drop(name)
             raise
         try:
-            self._drop(name)
+            if not self._is_left(name):
+                self._drop(name)
         except psycopg.Error as error:
             reason = error.diag.message_primary or redact(str(error).strip())
             raise ServerError(f"throwaway database {name} could not be dropped: {reason}") from None
 
+    def _is_left(self, name: str) -> bool:
+        """Leave a database to the end of its server, if nothing in it holds anything that others could miss."""
+        if self.gone or len(self._left) == _LEFT_MAX or not self._leave():
+            return False
+        asked, session = queries.load("shadow"), self.live()
+        row = session.execute(asked["holds"], {"name": name}).fetchone()
+        if row is None or row[0] or not self._vacant(name, _DROP_WAIT):
+            return False
+        session.execute(asked["let_go_of"], {"name": name})
+        self._left.append(name)
+        return True
+
+    def clear(self) -> None:
+        """Drop the databases that are only left."""
+        while self._left:
+            self._drop(self._left.pop())
+
     @contextmanager
     def exclusive(self, database: ShadowDatabase) -> Iterator[None]:
         """Let no other database keep roles from being dropped in a block; on a private server, as its superuser."""
+        self.clear()  # the files of one keep a tablespace
         asked = queries.load("shadow")
         held = self.live().execute(asked["let_go"], {"name": database.name}).fetchall()
         try:

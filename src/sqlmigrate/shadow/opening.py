@@ -70,7 +70,15 @@ def _private(wanted: Wanted, observer: Observer) -> Iterator[Shadow]:
         if not wanted.superuser:
             conninfo = roles.lock_out(server, conninfo, but=[login, tester])
         session = stack.enter_context(connections.session(conninfo, application_name=APPLICATION))
-        databases = Databases(session, conninfo, owner=owner, login=login, tester=tester, locale=_locale(wanted))
+        databases = Databases(
+            session,
+            conninfo,
+            owner=owner,
+            login=login,
+            tester=tester,
+            locale=_locale(wanted),
+            leave=running.has_room,
+        )
         stack.enter_context(closing(databases))
         facts = read_facts(session)
         shadow = Shadow(databases, facts, wanted, owner=login, server=running, bases=bases)
@@ -99,7 +107,9 @@ def _started(wanted: Wanted, bases: Bases, stack: ExitStack) -> Throwaway:
 
 
 def _throwaway(bases: Bases, readable: list[Path]) -> AbstractContextManager[Throwaway]:
-    return throwaway_server(bases.binaries, settings=SETTINGS, in_memory=True, readable=readable, fill=bases.fill)
+    return throwaway_server(
+        bases.binaries, settings=SETTINGS, in_memory=True, readable=readable, fill=bases.fill, wait=False
+    )
 
 
 def _machine_of(running: Throwaway) -> list[Any]:

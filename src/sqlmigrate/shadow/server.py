@@ -188,6 +188,7 @@ class Shadow:
             return
         state = State(self._template, database.name, self._databases.superuser, told, self._said)
         record = replace(state, versions=self.versions, privileged=self.privileged)
+        self._databases.clear()
 
         def keep(data: Path, account: Account) -> None:
             bases.keep(data, account, done, record, day_only=day_only)

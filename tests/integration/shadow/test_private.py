@@ -126,7 +126,49 @@ def test_a_clone_has_what_the_source_has_and_goes_its_own_way(bootstrapped_shado
             assert run(second, "SELECT * FROM public.t ORDER BY n") == [(1,), (2,)]
 
     assert run(empty, "SELECT * FROM public.t") == [(1,)]
-    assert databases(bootstrapped_shadow)[1:] == [empty.name]
+    with bootstrapped_shadow.exclusive(empty):
+        assert databases(bootstrapped_shadow)[1:] == [empty.name]
+
+
+def test_of_the_databases_that_are_done_with_a_few_stay_to_the_end(bootstrapped_shadow, empty):
+    with bootstrapped_shadow.exclusive(empty):
+        for _ in range(9):
+            with bootstrapped_shadow.clone(empty):
+                pass
+
+        assert len(databases(bootstrapped_shadow)[2:]) == 4
+
+
+def test_a_database_that_is_done_with_keeps_no_role_from_being_dropped(bootstrapped_shadow, empty):
+    with bootstrapped_shadow.clone(empty) as clone:
+        run(
+            clone,
+            "CREATE ROLE passing_by",
+            "CREATE TABLE public.t ()",
+            "GRANT SELECT ON public.t TO passing_by",
+            f'GRANT TEMPORARY ON DATABASE "{clone.name}" TO passing_by',
+            admin=True,
+        )
+
+    run(empty, "DROP ROLE passing_by", admin=True)
+
+    assert run(empty, "SELECT FROM pg_roles WHERE rolname = 'passing_by'") == []
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        ["BEGIN", "CREATE TABLE public.t ()", "PREPARE TRANSACTION 'same name'"],
+        ["CREATE SUBSCRIPTION same_name CONNECTION 'host=none' PUBLICATION p WITH (connect = false)"],
+    ],
+    ids=["a prepared transaction", "a subscription"],
+)
+def test_what_lasts_in_a_database_is_gone_with_it(bootstrapped_shadow, empty, last):
+    for _ in range(2):
+        with bootstrapped_shadow.clone(empty) as clone:
+            run(clone, *last, admin=True)
+
+    assert run(empty, "SELECT FROM pg_prepared_xacts") == run(empty, "SELECT FROM pg_stat_subscription") == []
 
 
 def test_a_clone_has_the_settings_rights_and_comment_of_the_database_itself(bootstrapped_shadow, empty):

@@ -44,6 +44,9 @@ def of_csv(path: Path, text: str) -> Rows:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="")
     found = []
     try:
+        if "name" not in (reader.fieldnames or ()):  # it may be the first target, and show its password
+            hint = "begin with a heading, such as name,url_env,schema,tags"
+            raise refusal(Problem("the first line names no column 'name'", Place(path, 1), hint))
         for values in reader:
             if "" in values:
                 raise refusal(Problem("there are more values than headings", Place(path, reader.line_num)))
@@ -61,7 +64,7 @@ def of_json_lines(path: Path, text: str) -> Rows:
             continue
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if isinstance(values, dict):
             found.append((number, values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from sqlmigrate.sql.statement.expressions import relations_read
@@ -41,10 +41,16 @@ _DEFINER = re.compile(r"^.*\bSECURITY DEFINER\b", re.MULTILINE)
 _INTERNAL = re.compile(r"^ RETURNS (event_)?trigger$", re.MULTILINE)
 
 
-def privileges(acl: object) -> dict[str, frozenset[str]]:
+def privileges(acl: object) -> Privileges:
     """Read an access list: the letters of what each role may do, PUBLIC among them."""
+    return _privileges(acl) if isinstance(acl, tuple) else {}
+
+
+@lru_cache
+def _privileges(acl: tuple[str, ...]) -> Privileges:
+    """Read a list; thousands of objects have the same few."""
     found: dict[str, frozenset[str]] = {}
-    for match in map(_ITEM.match, acl if isinstance(acl, tuple) else ()):
+    for match in map(_ITEM.match, acl):
         if match and (letters := frozenset(match[2].replace("*", ""))):
             role = match[1][1:-1].replace('""', '"') if match[1].startswith('"') else match[1] or PUBLIC
             found[role] = found.get(role, frozenset()) | letters

@@ -62,9 +62,9 @@ def _shape(properties: Properties) -> tuple[bool, str] | None:
 
 
 def _of_other_type(context: Context) -> Iterator[Occurrence]:
-    for text, properties in context.after.items():
-        match = _FOREIGN_KEY.match(str(properties.get("definition", ""))) if text.startswith("constraint ") else None
-        if match is None or text in context.before:
+    for text, properties in context.appeared("constraint"):
+        match = _FOREIGN_KEY.match(str(properties.get("definition", "")))
+        if match is None:
             continue
         table = str(properties.get("table"))
         for column, there in zip(match[1].split(", "), match[3].split(", "), strict=False):

@@ -49,9 +49,12 @@ def _public(access: Access) -> dict[Key, None]:
     """Say what PUBLIC may do: an object's name, a letter, `new` where PostgreSQL gives that by itself, its kind."""
     found: dict[Key, None] = {}
     for text, properties in access.granted.items():
+        letters = privileges(properties.get("acl")).get(PUBLIC)
+        if not letters:
+            continue
         kind = next((kind for kind in _KINDS if text.startswith(f"{kind} ")), text.partition(" ")[0])
         by_itself = _FREE_FOR_ALL.get(kind, "")
-        for letter in privileges(properties.get("acl")).get(PUBLIC, ()):
+        for letter in letters:
             found[text[len(kind) + 1 :], letter, "new" if letter in by_itself else "", kind] = None
     return found
 

@@ -191,6 +191,13 @@ class Context:
                 if text.startswith(f"{kind} ") and (properties := one.step.after.get(text)) is not None:
                     yield one, text.removeprefix(f"{kind} "), properties
 
+    def appeared(self, kind: str) -> Iterator[tuple[str, Mapping[str, Value]]]:
+        """Yield the objects of a kind that are there behind the script and were not before: each in words."""
+        before = self.before.of(kind)
+        for name, properties in self.after.of(kind).items():
+            if name not in before:
+                yield f"{kind} {name}", properties
+
     def at_end(self, one: Traced, text: str) -> str:
         """Follow something through later renames: give how it is called behind the script, if it is still there."""
         for later in self.statements:

@@ -92,7 +92,8 @@ def _is_unique(context: Context, one: Traced, table: str, columns: str) -> bool:
     """Whether something keeps the same columns unique in the end."""
     now = context.at_end(one, f"table {table}").removeprefix("table ")
     wanted = set(columns.split(", "))
-    found = (_unique(context.after, text) for text in context.after if text.startswith(("constraint ", "index ")))
+    texts = (f"{kind} {name}" for kind in ("constraint", "index") for name in context.after.of(kind))
+    found = (_unique(context.after, text) for text in texts)
     return any(of == now and set(others.split(", ")) <= wanted for of, others in found if others)
 
 

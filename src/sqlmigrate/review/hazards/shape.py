@@ -34,9 +34,7 @@ _OFF = re.compile(
 def _without_index(context: Context) -> Iterator[Occurrence]:
     yield from _index_lost(context)
     missing: dict[tuple[int, str], list[tuple[str, str]]] = {}
-    for text, properties in context.after.items():
-        if not text.startswith("constraint ") or text in context.before:
-            continue
+    for text, properties in context.appeared("constraint"):
         table, match = str(properties.get("table")), _FOREIGN_KEY.match(str(properties.get("definition", "")))
         if match is None or _is_indexed(context.after, table, [column.strip() for column in match[1].split(",")]):
             continue

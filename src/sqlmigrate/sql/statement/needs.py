@@ -83,6 +83,8 @@ def needs_of(scripts: Iterable[Script]) -> Needs:
     for script in scripts:
         if script.directives.role:
             found.owners.add(script.directives.role)
+        if script.text is not None and not _TELLING.search(script.text):
+            continue  # so that it need not be taken apart
         for statement in script.readable_statements():
             _look(statement.text, found)
     known = {name for name in found.roles | found.owners if not name.startswith("pg_")} - found.made
