@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate.config import Config
 from sqlmigrate.errors import ConfigError, InventoryError, Problem, UsageError
@@ -205,6 +206,33 @@ def test_all_targets_that_are_nowhere_are_named_together():
     assert str(second) == "b: its url has an invalid host or port"
     assert 'c: it leads nowhere: definition of service "no-such-service" not found' in str(third)
     assert "gehe" not in repr(caught.value.problems)
+
+
+def test_very_many_problems_are_told_in_few_lines(refused):
+    targets = [Target(f"t{number}", url_env="NOT_SET") for number in range(1_000)]
+    with pytest.raises(InventoryError) as caught:
+        locate_all(targets, "sqlmigrate", {})
+    [problem] = caught.value.problems
+    assert str(problem).startswith("t0, t1, t2, t3, t4 and 995 more: the variable NOT_SET")
+
+    found = refused("".join(f'{{"name": "t{number}"}}\n' for number in range(1_000)), "t.jsonl")
+
+    assert len(found) == 51
+    assert found[-1] == "and 950 more problems"
+
+
+@pytest.mark.parametrize("outside", ["", "PGPORT"])
+def test_where_a_text_leads_is_the_same_with_and_without_asking_libpq(monkeypatch, outside):
+    if outside:
+        monkeypatch.setenv(outside, "7777")
+    url = "postgresql://u:ge%27he%5Cim@db1,db2/it%27s"
+    found = locate(Target("a", url=url), "sqlmigrate")
+
+    port = "7777" if outside else "5432"
+    assert (found.host, found.database) == ("db1:5432,db2:5432", "it's")
+    assert locate(Target("a", url="postgresql://db1/d"), "sqlmigrate").host == f"db1:{port}"
+    assert conninfo_to_dict(found.conninfo) == conninfo_to_dict(url)
+    assert locate(Target("a", url="host=/tmp port=1 dbname=d"), "sqlmigrate").host == "socket /tmp"
 
 
 def test_two_targets_in_one_place_are_refused():
