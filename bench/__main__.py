@@ -24,6 +24,7 @@ from results import Results, as_json, as_markdown
 from seeding import seeding
 from servers import running
 from starting import imports, nothing_to_do
+from targets import targets
 from trips import long_migrations, round_trips
 
 if TYPE_CHECKING:
@@ -46,13 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as place, running() as server:
         results = measure(server, Path(place), options)
-    text = as_markdown(results)
+    compared = targets(results)
+    text = as_markdown(results, compared)
     sys.stdout.write(text)
     if options.write:
         name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.md").write_text(text)
-        (RESULTS / f"{name}.json").write_text(as_json(results))
+        (RESULTS / f"{name}.json").write_text(as_json(results, compared))
     return 0
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batches import BATCHES
 from contestants import APPLY
+from results import Target
 
 if TYPE_CHECKING:
     from results import Results
@@ -17,20 +17,6 @@ _TIMES_PSQL_PAIRS = 7.0
 _WAIT, _TIMES_ALONE = 1.0, 3.0
 _TRIPS, _READER, _PEAK = 4.0, 0.2, 150.0
 _OURS, _FLOOR = "sqlmigrate", "psql"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A target: at most `limit` of what was `measured`."""
-
-    what: str
-    limit: float
-    measured: float
-
-    @property
-    def held(self) -> bool:
-        """Whether the target is held."""
-        return self.measured <= self.limit
 
 
 def targets(results: Results) -> list[Target]:

@@ -6,6 +6,7 @@ usage: python tools/matrix.py [MAJOR...]
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -24,7 +25,7 @@ PROGRAMS = ("initdb", "pg_ctl", "postgres")
 def main() -> int:
     """Fetch what is missing; fail when nothing is there at the end."""
     package = package_name()
-    npm = shutil.which("npm")
+    npm = program("npm")
     if unknown := [text for text in sys.argv[1:] if text not in KNOWN]:
         return fail(f"{' '.join(unknown)}: not one of PostgreSQL {', '.join(KNOWN)}")
     wanted = sorted(map(int, sys.argv[1:])) or list(MAJORS)
@@ -46,6 +47,12 @@ def main() -> int:
     return 0
 
 
+def program(name: str) -> str | None:
+    """Find a program in an absolute folder of PATH: one relative to where we are may be a checkout's own."""
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder).is_absolute()]
+    return shutil.which(name, path=os.pathsep.join(folders))
+
+
 def package_name() -> str:
     """Name the npm package of this platform."""
     machine = platform.machine().lower()
@@ -55,14 +62,10 @@ def package_name() -> str:
 
 def published(npm: str, package: str) -> list[str]:
     """List all versions of a package; an unknown platform has none."""
-    # cwd: the user's npm settings count, a package.json that lies here does not.
-    done = subprocess.run(
-        [npm, "view", package, "versions", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tempfile.gettempdir(),
-    )
+    # npm takes settings of the first folder above that holds a package.json, so it gets one of ours; the user's count
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [npm, "view", "--prefix", scratch, package, "versions", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=scratch)
     if done.returncode:
         say(done.stderr.strip())
         return []

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 _INTERRUPTED = 130
 _NEW_OBJECTS = 100_000
@@ -23,5 +24,19 @@ def run() -> None:
         os._exit(_INTERRUPTED)
 
 
+def _leave_working_folder() -> None:
+    """Take no module from the working folder, which `python -m` searches first: a checkout may hold a `json.py`.
+
+    What has been imported so far is frozen or built in. https://docs.python.org/3/using/cmdline.html#cmdoption-m
+    """
+    try:
+        folder = os.getcwd()  # noqa: PTH109  pathlib is a file
+    except OSError:  # it is gone, and is not searched
+        return
+    if not sys.flags.safe_path and sys.path[0] == folder:
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _leave_working_folder()
     run()

@@ -27,7 +27,7 @@ Ctrl-C is a KeyboardInterrupt; one that leaves something behind is `Interrupted`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -142,11 +142,14 @@ class NoTargetError(UsageError):
 
 
 class InventoryError(UsageError):
-    """The list of the databases of a fleet is refused; `problems` holds everything that was found."""
+    """The list of the databases of a fleet is refused; `problems` holds everything that was found.
+
+    No word of it holds a password that the list does: a connection string may stand in the wrong column.
+    """
 
     def __init__(self, message: str, problems: Sequence[Problem] = (), *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.problems = tuple(problems)
+        super().__init__(redact(message), hint=hint)
+        self.problems = tuple(replace(problem, message=redact(problem.message)) for problem in problems)
 
 
 class ConfirmationRequired(UsageError):
@@ -188,7 +191,9 @@ class HistoryError(Error):
 
 
 class ConnectionFailed(Error):
-    """No session could be opened, or the one that was cannot do the work."""
+    """No session could be opened, or the one that was cannot do the work; `silent` says that nobody has answered."""
+
+    silent = False
 
 
 class RunLockBusy(Error):

@@ -104,7 +104,19 @@ def test_a_port_on_which_nobody_answers_is_no_server(project, sqlmigrate):
     assert outcome.lines == []
 
 
+def test_a_server_that_takes_a_connection_and_says_nothing_is_given_up(project, sqlmigrate):
+    project.tables(**{"1_a": "a"})
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/x"
+        outcome = sqlmigrate("status", "-d", url, "--wait-for-server", "1ms")
+
+    assert outcome.status == 1
+    assert "the server does not answer (waited 1ms for database x" in outcome.stderr
+
+
 def test_every_command_takes_the_option(sqlmigrate):
-    assert all(
-        "--wait-for-server" in sqlmigrate(name, "--help").stdout for name in COMMANDS if name not in {"backfill", "db"}
-    )
+    groups = {"backfill", "db", "fleet"}
+
+    assert all("--wait-for-server" in sqlmigrate(name, "--help").stdout for name in COMMANDS if name not in groups)

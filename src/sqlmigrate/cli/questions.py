@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -61,7 +62,7 @@ def _confirm_protected(app: App, question: str, database: str) -> bool:
         if not is_terminal(sys.stdin):
             raise ConfirmationRequired(
                 f"{where} is protected; nothing was changed",
-                hint=f"to go on, name the database: --yes-i-mean {database}",
+                hint=f"to go on, name the database: --yes-i-mean {quote(database)}",
             )
         ask = f"{question} {where} is protected: type the database's name"
         name = click.prompt(one_line(ask, styled=False), err=True, default="", show_default=False)

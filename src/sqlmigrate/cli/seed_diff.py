@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.cli import seed_prune
 from sqlmigrate.cli.reporting import FINDINGS
 from sqlmigrate.cli.seed_progress import with_bar
-from sqlmigrate.cli.seed_prune import key
+from sqlmigrate.cli.seed_values import both, key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.seeds import SeedSet, TableDifference
     from sqlmigrate.seeds.differences import RowDifference
-    from sqlmigrate.seeds.model import Change
     from sqlmigrate.target import Target
-
-_VALUE = 60  # characters
-_BEFORE = 15  # of them, before the first difference
 
 
 def run(
@@ -171,24 +167,3 @@ def _left_alone(one: TableDifference) -> list[dict[str, str | None]]:
 
 def _more_left_alone(one: TableDifference) -> int:
     return (one.unnamed or 0) - len(one.unnamed_rows) if one.pruned is None else 0
-
-
-def both(change: Change) -> tuple[str, str]:
-    """Show the old value and the new one; of long ones the part around their first difference."""
-    old, new = change.old, change.new
-    if change.pending:
-        return shown(old), change.pending
-    if old is None or new is None or max(len(old), len(new)) <= _VALUE:
-        return shown(old), shown(new)
-    first = (at for at, (before, after) in enumerate(zip(old, new, strict=False)) if before != after)
-    start = max(next(first, min(len(old), len(new))) - _BEFORE, 0)
-    cut = "..." if start else ""
-    return shown(cut + old[start:]), shown(cut + new[start:])
-
-
-def shown(value: str | None) -> str:
-    """Show a value as PostgreSQL prints it, long ones cut."""
-    if value is None:
-        return "NULL"
-    text = value if len(value) <= _VALUE else f"{value[: _VALUE - 3]}..."
-    return f"'{text}'"

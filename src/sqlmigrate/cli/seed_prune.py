@@ -10,6 +10,7 @@ import click
 
 from sqlmigrate.cli.foreign_text import one_line, printable
 from sqlmigrate.cli.output import is_terminal
+from sqlmigrate.cli.seed_values import both, key
 from sqlmigrate.errors import LossNotAccepted
 
 if TYPE_CHECKING:
@@ -130,8 +131,6 @@ def rows_of(one: PrunedTable, words: str = "") -> Iterator[str]:
 
 
 def _of_row(row: PrunedRow) -> Iterator[str]:
-    from sqlmigrate.cli.seed_diff import both  # noqa: PLC0415  each needs the other
-
     for change in row.changes:
         yield f"{change.column}: {' -> '.join(both(change))}"
     yield from map(str, row.referring)
@@ -148,10 +147,3 @@ def marked(one: TableDifference) -> Iterator[str]:
     """Yield lines of the rows that no file names: what pruning would do with them."""
     if one.pruned is not None:
         yield from rows_of(one.pruned, f"  (--prune {'deletes' if one.pruned.action.deletes else 'changes'} it)")
-
-
-def key(values: dict[str, str | None]) -> str:
-    """Show the key of a row."""
-    from sqlmigrate.cli.seed_diff import shown  # noqa: PLC0415  as above
-
-    return ", ".join(f"{name} {shown(value)}" for name, value in values.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlmigrate.connection.answers import careful, server_message, statement_position, typed_row
 from sqlmigrate.connection.command import Command, Purpose
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
 from sqlmigrate.connection.gate import Gate, allow
@@ -25,7 +26,6 @@ from sqlmigrate.connection.sessions import (
     probe,
     relations,
     require_writable,
-    server_message,
     session,
     set_role,
     settle,
@@ -46,6 +46,7 @@ __all__ = [
     "as_login",
     "be_patient",
     "begin_again",
+    "careful",
     "connect",
     "copy_in",
     "database_of",
@@ -63,5 +64,7 @@ __all__ = [
     "set_role",
     "settle",
     "shown_conninfo",
+    "statement_position",
+    "typed_row",
     "undisturbed",
 ]

@@ -15,6 +15,8 @@ class Purpose(Enum):
     """Makes the settings that a script runs under."""
     ROLE = auto()
     """Takes on the role of the script."""
+    TENANT = auto()
+    """Fails (22012) where names of the script would be looked up in another schema than its tenant's."""
     ADVISORY_LOCKS = auto()
     """Gives back the advisory locks of a script; in psql, whose session holds the run lock, that would go too."""
     TRUST = auto()

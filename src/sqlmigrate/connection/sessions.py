@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import tuple_row
 from psycopg.waiting import Ready, Wait
 
 from sqlmigrate import queries
 from sqlmigrate.connection import silence
 from sqlmigrate.connection.address import is_starting, shown_host
+from sqlmigrate.connection.answers import Cursor, odd_answer, typed_row
 from sqlmigrate.connection.conninfo import UNTOLD
 from sqlmigrate.connection.times import take_all_times
-from sqlmigrate.errors import ConnectionFailed, ServerMessage, redact
+from sqlmigrate.errors import ConnectionFailed, redact
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    from psycopg.errors import Diagnostic
     from psycopg.pq.abc import PGconn
 
     from sqlmigrate.connection.early import Early
@@ -34,7 +34,6 @@ _SHORT = 3
 _SAID = ":  "
 """What libpq writes behind the severity of an error that a server has sent, in any language, and nowhere else."""
 _STARTING = "the server is starting up or shutting down: wait until it accepts connections, then run the command again"
-_TEXT_MAX = 10_000  # characters of a message: a function may raise one of 200 MB
 
 _PATH = "pg_catalog, pg_temp"
 OWN_PATH = f"SET search_path TO {_PATH}"
@@ -70,7 +69,8 @@ class ServerInfo:
 
     `deadlock_timeout` is in milliseconds; `synchronous_commit` is the login's, and `may_flush` says that the login may
     write a message into the WAL (`pg_logical_emit_message`), so that a COMMIT flushes it; `pooled` says that a pooler
-    stands between; `psql` holds the options of psql that lead to the same place, without any password.
+    stands between; `psql` holds the options of psql that lead to the same place, without any password. `identity` is
+    the same for all addresses that lead to this database, and another one once its server has been started again.
     """
 
     database: str
@@ -86,6 +86,7 @@ class ServerInfo:
     host: str = ""
     pooled: bool = False
     psql: tuple[str, ...] = ()
+    identity: str = ""
 
     @property
     def major(self) -> int:
@@ -111,12 +112,15 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
             prepare_threshold=None,
             application_name=application_name,
             client_encoding="UTF8",
+            cursor_factory=Cursor,
             **options,  # type: ignore[arg-type]
         )
     except psycopg.OperationalError as error:
         reason = _first_reason(error, given).removeprefix("connection failed: ")
         hint = _STARTING if _SAID in reason and is_starting(conninfo) else None
-        raise ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint) from None
+        failed = ConnectionFailed(f"cannot connect to PostgreSQL: {reason}", hint=hint)
+        failed.silent = isinstance(error, psycopg.errors.ConnectionTimeout)
+        raise failed from None
     except UnicodeError:
         raise ConnectionFailed("cannot connect to PostgreSQL: a part of the connection string is not valid") from None
     take_all_times(connection)
@@ -133,12 +137,18 @@ def begin_again(connection: silence.Session) -> None:
     try:
         is_pooled = f"pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {connection.info.backend_pid}"
         settled = silence.settled(silence.NETWORK, is_pooled)
-        ours = _set_all(_own(connection), is_pooled) + f", {settled}, {is_pooled}".encode()
+        own = _own(connection)
+        ours = _set_all(own, is_pooled) + f", {settled}, {is_pooled}".encode()
         with silence.limited(connection, silence.SECONDS):
-            row = _unhurried(connection, ours).fetchone()
-        if row and row[-1]:
+            row = _unhurried(connection, ours).fetchone() or ()
+        if row[: len(own)] != tuple(own.values()) or not isinstance(row[-1], bool):
+            raise odd_answer("it does not make the settings that it was asked to make")
+        if row[-1]:
             connection.pooled, connection.lent = True, False
-            connection.execute(_READ + _set_all(_own(connection), "true"))
+            connection.execute(_READ + _set_all(own, "true"))
+    except ConnectionFailed:
+        connection.close()
+        raise
     except psycopg.Error as error:
         connection.close()
         raise ConnectionFailed(f"cannot connect to PostgreSQL: {redact(str(error).strip())}") from None
@@ -244,10 +254,11 @@ def set_role(connection: Connection, role: str) -> None:
 
 def probe(connection: Connection) -> ServerInfo:
     """Ask who and where we are; raises ConnectionFailed where the server is older than we support."""
-    with connection.cursor(row_factory=class_row(ServerInfo)) as cursor:
-        info = cursor.execute(queries.load("connection")["probe"]).fetchone()
-    if info is None:  # pragma: no cover  a SELECT without FROM has one row
-        raise ConnectionFailed("the server did not answer")
+    with connection.cursor(row_factory=typed_row(ServerInfo)) as cursor:
+        answered = cursor.execute(queries.load("connection")["probe"]).fetchall()
+    if len(answered) != 1:
+        raise odd_answer("it does not say who and where we are")
+    info = answered[0]
     if info.version_number < OLDEST_SERVER:
         raise ConnectionFailed(f"PostgreSQL {info.version} is too old", hint="sqlmigrate needs PostgreSQL 14 or later")
     pooled = info.backend_pid != connection.info.backend_pid
@@ -364,23 +375,3 @@ def _sent(pgconn: PGconn) -> Generator[Wait, Ready | int, None]:
     """Wait until libpq has nothing left to send: else its buffer grows by all that the server has not taken yet."""
     while pgconn.flush():
         yield Wait.W
-
-
-def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:
-    """Take over the parts of an error or notice that people read; what is too long to be read is cut."""
-    return ServerMessage(
-        message=_short(diag.message_primary) or _short(fallback.strip()) or "",
-        severity=diag.severity_nonlocalized or diag.severity or "ERROR",
-        sqlstate=diag.sqlstate,
-        detail=_short(diag.message_detail),
-        hint=_short(diag.message_hint),
-        context=_short(diag.context),
-        internal_query=_short(diag.internal_query),
-        internal_position=int(diag.internal_position) if diag.internal_position else None,
-    )
-
-
-def _short(text: str | None) -> str | None:
-    if text is None or len(text) <= _TEXT_MAX:
-        return text
-    return f"{text[:_TEXT_MAX]} ... ({len(text) - _TEXT_MAX} more characters)"

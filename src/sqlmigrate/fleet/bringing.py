@@ -27,11 +27,12 @@ from sqlmigrate.errors import (
 from sqlmigrate.events import Blocked, LockRetry, ScriptFinished, ScriptStarted, WaitingForRunLock
 from sqlmigrate.fleet.fingerprint import fingerprint
 from sqlmigrate.fleet.model import Failure, Outcome, Verdict
-from sqlmigrate.fleet.tenants import options_of
+from sqlmigrate.fleet.tenants import options_of, require_no_paths
 from sqlmigrate.plan import ApplyRequest, RollbackRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from sqlmigrate.connection import ServerInfo
     from sqlmigrate.engine import Options, Preview, Result
@@ -64,8 +65,9 @@ class Workshop:
 
 @dataclass(slots=True)
 class _Heard:
-    """What the engine has told of one run: what was begun and finished, and who was in the way."""
+    """What the engine has told of one run: where it led, what was begun and finished, and who was in the way."""
 
+    where: str = ""
     begun: bool = False
     finished: list[str] = field(default_factory=list)
     blocker: str | None = None
@@ -126,13 +128,13 @@ def _brought(order: Order, workshop: Workshop) -> Outcome:
         return _failed(order, workshop, place, heard, as_bug(error))
     ran = [item.migration_id for item in result.ran]
     done = _done(order, place, result.before, ran)
-    return Outcome(order.target, Verdict.DONE if done else Verdict.UNCHANGED, done)
+    return Outcome(order.target, Verdict.DONE if done else Verdict.UNCHANGED, done, where=heard.where)
 
 
 def _run(order: Order, workshop: Workshop, place: Place, heard: _Heard) -> Result:
     options = _options(order, place)
     request = request_of(order.wanted, workshop.migrations)
-    gate = _gate(order.wanted, workshop)
+    gate = _gate(order.wanted, workshop, place, heard)
     return engine.run(place.conninfo, request, options, gate=gate, observer=heard, as_run=order.run)
 
 
@@ -151,18 +153,31 @@ def _require_same_files(order: Order, workshop: Workshop) -> None:
         )
 
 
-def _gate(wanted: Wanted, workshop: Workshop) -> Callable[[ServerInfo, Plan], None]:
-    """Return what is asked of a plan before its first script: proofs, and that no data is lost unasked."""
+def _gate(wanted: Wanted, workshop: Workshop, place: Place, heard: _Heard) -> Callable[[ServerInfo, Plan], None]:
+    """Return what is asked of a plan before its first script: that it fits, and that no data is lost unasked."""
 
     def gate(info: ServerInfo, planned: Plan, /) -> None:
-        if wanted.require_proof and wanted.operation == "apply":
-            from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  only where it is asked for
-
-            proofs.require(workshop.migrations, planned.steps, major=info.major)
+        heard.where = mark_of(info, place)
+        require_fitting(wanted, workshop, place, info, planned)
         if not wanted.accept_loss and (wanted.keep_data or wanted.operation == "rollback"):
             plan.require_none(planned.losses, hint=_LOSS_HINT)
 
     return gate
+
+
+def mark_of(info: ServerInfo, place: Place) -> str:
+    """Return what two targets have in common that are one, whatever their addresses: a server, database and history."""
+    return f"{info.identity}/{place.history}"
+
+
+def require_fitting(wanted: Wanted, workshop: Workshop, place: Place, info: ServerInfo, planned: Plan) -> None:
+    """Refuse a plan that leaves its tenant's schema, or whose proof is missing; raises MigrationsError."""
+    if place.target.schema is not None:
+        require_no_paths(planned.steps)
+    if wanted.require_proof and wanted.operation == "apply":
+        from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  only where it is asked for
+
+        proofs.require(workshop.migrations, planned.steps, major=info.major)
 
 
 def _failed(order: Order, workshop: Workshop, place: Place | None, heard: _Heard, error: Error) -> Outcome:
@@ -172,13 +187,13 @@ def _failed(order: Order, workshop: Workshop, place: Place | None, heard: _Heard
     if found is not None and place is not None:
         done = _done(order, place, found.found, heard.finished)
     if found is not None and not found.plan.steps:
-        return Outcome(order.target, Verdict.DONE, done)  # what was lost was only the answer
+        return Outcome(order.target, Verdict.DONE, done, where=heard.where)  # what was lost was only the answer
     blocked = isinstance(error, (LockBudgetSpent, RunLockBusy)) or (
         isinstance(error, ConnectionFailed) and place is not None and not heard.begun
     )
     verdict = Verdict.BLOCKED if blocked else Verdict.FAILED
-    failure = _failure(error, place.names if place else (order.target,))
-    return Outcome(order.target, verdict, done, failure=failure, blocker=heard.blocker)
+    failure = _failure(error, place.names if place else (order.target,), workshop.migrations.directory)
+    return Outcome(order.target, verdict, done, failure=failure, blocker=heard.blocker, where=heard.where)
 
 
 def _look(order: Order, workshop: Workshop, place: Place) -> Preview | None:
@@ -214,15 +229,23 @@ def _rolled_back(order: Order, place: Place) -> list[str]:
     return [row.migration_id for row in log if row.migration_id]
 
 
-def _failure(error: Error, names: tuple[str, ...]) -> Failure:
+def in_a_line(message: str) -> str:
+    """Return a message, without any password, as one line: libpq says why it cannot connect in several."""
+    return " ".join(redact(message).split())
+
+
+def _failure(error: Error, names: tuple[str, ...], folder: Path) -> Failure:
+    """Say an error in values; files are named from the folder of the project on: each machine has it elsewhere."""
     server = error.server if isinstance(error, ExecutionError) else None
     problems = [str(problem) for problem in getattr(error, "problems", ())][:1]
+    above = f"{folder.absolute().parent}{os.sep}"
+    words = ": ".join([error.message, *(text for text in problems if text not in error.message)])
     return Failure(
         kind=type(error).__name__,
-        message=redact(": ".join([error.message, *(text for text in problems if text not in error.message)])),
+        message=in_a_line(words.replace(above, "")),
         fingerprint=fingerprint(error, names),
         hint=error.hint,
-        place=str(error.place) if error.place else None,
+        place=str(error.place).replace(above, "") if error.place else None,
         migration_id=error.migration_id if isinstance(error, ExecutionError) else None,
         sqlstate=server.sqlstate if server else None,
     )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from sqlmigrate import connection
 from sqlmigrate.connection.looking import look
 from sqlmigrate.drift.ignoring import without, without_histories
-from sqlmigrate.drift.naming import quoted, schema_of
-from sqlmigrate.errors import Error, as_bug, redact
+from sqlmigrate.drift.naming import plain, rename, schema_of
+from sqlmigrate.errors import Error, as_bug
+from sqlmigrate.fleet.bringing import in_a_line
 from sqlmigrate.schema import Name, Schema
 from sqlmigrate.schema.diff import compare
 from sqlmigrate.schema.read import read_schema
@@ -27,24 +28,34 @@ _OF_A_DATABASE = frozenset({"database", "database settings", "large object"})
 _LIMITS = (30_000, 300_000)  # milliseconds for a lock and for a statement
 _TENANT = "the tenant"
 """What the schema of a tenant is called where several are compared."""
+_OWNER = "the owner"
+"""What the owner of a target, its schema or its database, is called there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The schema of a target by its fingerprint; `failed` says why there is none."""
+    """The schema of a target by its fingerprint; `failed` says why there is none.
+
+    What is in the schema of a `tenant` is compared with that of other tenants, a database with other databases.
+    """
 
     target: str
     fingerprint: str | None = None
     schema: Schema | None = field(default=None, repr=False)
     failed: str | None = None
+    tenant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Targets with one schema, and how it differs from that of the largest group: not at all for that one."""
+    """Targets with one schema, and how it differs from that of the largest group: not at all for that one.
+
+    Databases have a `largest` group, and tenants have.
+    """
 
     targets: tuple[str, ...]
     fingerprint: str | None
+    largest: bool = False
     changes: tuple[Change, ...] = ()
     failed: str | None = None
 
@@ -53,9 +64,12 @@ def read_catalogs(places: Sequence[Place], ignore: Sequence[str]) -> list[Catalo
     """Read the schemas of targets in one database, in one transaction that writes nothing; no error is raised."""
     try:
         schema = _read(places, ignore)
-        return [Catalog(place.target.name, own.fingerprint(), own) for place, own in _shared_out(places, schema)]
+        return [
+            Catalog(place.target.name, own.fingerprint(), own, tenant=place.target.schema is not None)
+            for place, own in _shared_out(places, schema)
+        ]
     except Error as error:
-        why = redact(error.message)
+        why = in_a_line(error.message)
     except Exception as error:  # noqa: BLE001  one database's bug is no reason to be silent on the others
         why = as_bug(error).message
     return [Catalog(place.target.name, failed=why) for place in places]
@@ -74,19 +88,23 @@ def likenesses(found: Iterable[Catalog]) -> list[Likeness]:
 
     Of each schema only one is kept, so catalogs may come one by one.
     """
-    names: dict[str, list[str]] = {}
-    schemas: dict[str, Schema] = {}
+    names: dict[tuple[bool, str], list[str]] = {}
+    schemas: dict[tuple[bool, str], Schema] = {}
     failed: dict[str, list[str]] = {}
     for item in found:
         if item.fingerprint is None or item.schema is None:
             failed.setdefault(item.failed or "", []).append(item.target)
             continue
-        names.setdefault(item.fingerprint, []).append(item.target)
-        schemas.setdefault(item.fingerprint, item.schema)
+        key = (item.tenant, item.fingerprint)
+        names.setdefault(key, []).append(item.target)
+        schemas.setdefault(key, item.schema)
     ordered = sorted(names, key=lambda key: -len(names[key]))
+    largest = {key[0]: key for key in reversed(ordered)}
     same = [
-        Likeness(tuple(names[key]), key, compare(schemas[ordered[0]], schemas[key]) if key != ordered[0] else ())
-        for key in ordered
+        Likeness(tuple(names[key]), key[1], largest=True)
+        if key == largest[key[0]]
+        else Likeness(tuple(names[key]), key[1], changes=compare(schemas[largest[key[0]]], schemas[key]))
+        for key in sorted(ordered, key=lambda key: ordered.index(largest[key[0]]))
     ]
     return [*same, *(Likeness(tuple(targets), None, failed=why) for why, targets in failed.items())]
 
@@ -104,16 +122,23 @@ def _read(places: Sequence[Place], ignore: Sequence[str]) -> Schema:
 
 def _shared_out(places: Sequence[Place], schema: Schema) -> Iterator[tuple[Place, Schema]]:
     """Yield what belongs to each target, in words that fit all of them; a tenant has what is in its schema."""
-    by_schema: dict[str | None, dict[Name, Mapping[str, Value]]] = {}
+    by_schema: dict[str, tuple[str, dict[Name, Mapping[str, Value]]]] = {}
     for name, values in schema.objects.items():
-        by_schema.setdefault(schema_of(name, values), {})[name] = values
+        if (inside := schema_of(name, values)) is not None:
+            by_schema.setdefault(plain(inside), (inside, {}))[1][name] = values
     for place in places:
         if place.target.schema is None:
             kept = {name: values for name, values in schema.objects.items() if name.kind not in _OF_A_DATABASE}
-            yield place, Schema(kept)
+            yield place, rename(Schema(kept), _owner(schema.objects, "database"))
         else:
-            own = quoted(place.target.schema)
-            yield place, _renamed(by_schema.get(own, {}), own)
+            own, objects = by_schema.get(place.target.schema, ("", {}))
+            yield place, rename(_renamed(objects, own), _owner(objects, "schema"))
+
+
+def _owner(objects: Mapping[Name, Mapping[str, Value]], kind: str) -> dict[str, str]:
+    """Give the owner of a target one name in all of them: where each has a role of its own, that is no difference."""
+    owner = next((values.get("owner") for name, values in objects.items() if name.kind == kind), None)
+    return {owner: _OWNER} if isinstance(owner, str) else {}
 
 
 def _renamed(objects: Mapping[Name, Mapping[str, Value]], own: str) -> Schema:

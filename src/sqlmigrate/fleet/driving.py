@@ -101,6 +101,7 @@ class Driver:
     manner: Manner = field(default_factory=Manner)
     before: Mapping[str, int] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
+    _led: dict[str, str] = field(default_factory=dict)  # which target a mark of a history belongs to
     _told: SimpleQueue[tuple[str, Future[Outcome]] | None] = field(default_factory=SimpleQueue)
     _interrupts: int = 0
 
@@ -186,6 +187,8 @@ class Driver:
 
     def _end(self, name: str, outcome: Outcome) -> None:
         stopped = self.coordinator.stopped
+        if outcome.where and (other := self._led.setdefault(outcome.where, name)) != name:
+            outcome = replace(outcome, verdict=Verdict.FAILED, failure=_same_target(other))
         failure = outcome.failure
         state = self.coordinator.ended(name, outcome.verdict, failure.fingerprint if failure else "")
         if state is State.INTERRUPTED:
@@ -228,6 +231,12 @@ def _not_carried_out(name: str, error: BaseException) -> Outcome:
     kind = type(error).__name__
     words = redact(str(error)) or kind
     return Outcome(name, Verdict.FAILED, failure=Failure(kind, f"nobody carried it out: {words}", fingerprint=kind))
+
+
+def _same_target(other: str) -> Failure:
+    """Say that a target is another one of the run, so that what has become of it is told twice."""
+    what = f"it is the same as {other}: its address leads to the same history"
+    return Failure("SameTarget", what, fingerprint="same target", hint="keep one of them in the list")
 
 
 def now() -> str:

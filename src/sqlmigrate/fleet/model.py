@@ -119,7 +119,8 @@ class Failure:
 class Outcome:
     """What an order has come to; `migrations` is what its run has done at the target, as the history there tells.
 
-    `blocker` is who was in the way, `worker` the machine and process that did it.
+    `blocker` is who was in the way, `worker` the machine and process that did it. `where` marks the history that the
+    target's address has led to, "" where that is not known: two targets of one mark are one.
     """
 
     target: str
@@ -129,3 +130,4 @@ class Outcome:
     failure: Failure | None = None
     blocker: str | None = None
     worker: str = ""
+    where: str = ""

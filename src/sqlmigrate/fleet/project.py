@@ -15,13 +15,12 @@ from sqlmigrate.fleet.driving import Driver, Manner, NotAllKept, now
 from sqlmigrate.fleet.ledger import Head, LocalLedger, RunRecord
 from sqlmigrate.fleet.model import Limits
 from sqlmigrate.fleet.places import locate_all
-from sqlmigrate.fleet.tenants import require_no_paths
 from sqlmigrate.history.model import Run
 from sqlmigrate.server import places
 from sqlmigrate.server.account import server_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from sqlmigrate.config import Config
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from sqlmigrate.fleet.ledger import Ledger, Writer
     from sqlmigrate.fleet.model import Wanted, Wave
     from sqlmigrate.fleet.places import Place
+    from sqlmigrate.fleet.planning import GroupPlan
     from sqlmigrate.fleet.standing import Group
 
 _FOLDER = "fleet"
@@ -72,8 +72,6 @@ def read(config: Config, options: Options, *, part: tuple[int, int] | None = Non
     if part is not None:
         targets = targets[part[0] - 1 :: part[1]]
     located = locate_all(targets, config.history_schema)
-    if any(place.target.schema for place in located.values()):
-        require_no_paths(found)
     workshop = Workshop(
         located.__getitem__,
         found,
@@ -89,20 +87,38 @@ def newcomers(config: Config, record: RunRecord) -> list[str]:
     return [target.name for target in inventory.read(config) if target.name not in seen]
 
 
-def ledger_of(config: Config) -> Ledger:
-    """Return the ledger of a project: that of the control database, if there is one; nothing is written for it."""
+def ledger_of(config: Config, warn: Callable[[str], None] = lambda _: None) -> Ledger:
+    """Return the ledger of a project: that of the control database, if there is one; nothing is written for it.
+
+    `warn` is told where the control database does not answer, and the files of this machine are read instead.
+    """
     from sqlmigrate.fleet.control import conninfo_of  # noqa: PLC0415  most projects have none
     from sqlmigrate.fleet.ledger.control import ControlLedger  # noqa: PLC0415  same
 
     local = LocalLedger((config.state_dir or places.state_dir(config.project)) / _FOLDER)
     conninfo = conninfo_of(config)
-    return local if conninfo is None else ControlLedger(conninfo, local, config.history_owners)
+    return local if conninfo is None else ControlLedger(conninfo, local, config.history_owners, warn)
 
 
-def stand(fleet: Fleet, concurrency: int) -> list[Group]:
-    """Read where all targets stand, `concurrency` at a time, and put those together that stand in the same place."""
+def stand(fleet: Fleet, concurrency: int, names: Iterable[str] | None = None, of_run: str | None = None) -> list[Group]:
+    """Read where targets stand, `concurrency` at a time, and put those together that stand in the same place.
+
+    They are all of them, or those of the `names`; with `of_run`, what that run has applied belongs to the place.
+    """
     with _threads(concurrency) as pool:
-        return standing.groups(pool.map(lambda name: standing.look(name, fleet.workshop), fleet.places))
+        asked = fleet.places if names is None else names
+        return standing.groups(pool.map(lambda name: standing.look(name, fleet.workshop, of_run), asked))
+
+
+def plan(
+    config: Config, fleet: Fleet, wanted: Wanted, concurrency: int, names: Iterable[str] | None = None
+) -> list[GroupPlan]:
+    """Say what a run would do, once for all targets that stand in the same place; with `names`, in those alone."""
+    from sqlmigrate.fleet import planning  # noqa: PLC0415  few ask for it
+
+    groups = stand(fleet, concurrency, names, wanted.of_run)
+    with _threads(concurrency) as pool:
+        return planning.plans_of(groups, meant(config, fleet, wanted), fleet.workshop, pool.map)
 
 
 def compare(config: Config, fleet: Fleet, concurrency: int) -> list[Likeness]:
@@ -140,10 +156,11 @@ def rebuild(
 def begin(config: Config, fleet: Fleet, wanted: Wanted, waves: Sequence[Wave], call: Call) -> RunRecord:
     """Begin a run and carry it out; returns it once all of its targets have ended."""
     run = Run()
-    meant = _meant(config, fleet, wanted)
     chosen = {name for wave in waves for name in wave.targets}
     others = tuple(name for name in fleet.places if name not in chosen)
-    head = Head(run.run_id, now(), run.username, run.hostname, meant, tuple(waves), others, config.env)
+    head = Head(
+        run.run_id, now(), run.username, run.hostname, meant(config, fleet, wanted), tuple(waves), others, config.env
+    )
     ledger = ledger_of(config)
     _ensure_folder(ledger)
     with ledger.begun(head) as writer:
@@ -155,7 +172,7 @@ def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRe
 
     The migrations are those of now: whoever has mended one that failed goes on with it.
     """
-    record = replace(record, head=replace(record.head, wanted=_meant(config, fleet, record.head.wanted)))
+    record = replace(record, head=replace(record.head, wanted=meant(config, fleet, record.head.wanted)))
     waves = [replace(wave, targets=tuple(filter(fleet.places.__contains__, wave.targets))) for wave in record.left()]
     ledger = ledger_of(config)
     _ensure_folder(ledger)
@@ -163,7 +180,7 @@ def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRe
         return _carried_out(record, fleet, [wave for wave in waves if wave.targets], writer, call)
 
 
-def _meant(config: Config, fleet: Fleet, wanted: Wanted) -> Wanted:
+def meant(config: Config, fleet: Fleet, wanted: Wanted) -> Wanted:
     """Add to what is wanted what the settings ask for, and which files are meant."""
     return replace(
         wanted,

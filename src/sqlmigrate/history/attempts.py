@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import asdict, dataclass, field
+from datetime import datetime  # noqa: TC003  rows are held against the types of their fields
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import ClientCursor, sql
-from psycopg.rows import class_row
 
 from sqlmigrate import __version__, queries
+from sqlmigrate.connection import careful, typed_row
 from sqlmigrate.errors import HistoryError, redact
 from sqlmigrate.events.record import plain
 from sqlmigrate.history import trust
@@ -23,7 +24,6 @@ from sqlmigrate.history.trust import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import datetime
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.events import Blocker, Harm
@@ -159,6 +159,7 @@ def _values(attempt: Attempt) -> dict[str, Any]:
     }
 
 
+@careful()
 def read_attempts(
     connection: Connection, schema: str, wanted: LogFilter, *, owners: Collection[str] = ()
 ) -> list[AttemptRow]:
@@ -166,7 +167,7 @@ def read_attempts(
 
     Raises HistoryError where the role may not read it, or the table is not to be trusted.
     """
-    query, factory = _compose("rows", schema), class_row(AttemptRow)
+    query, factory = _compose("rows", schema), typed_row(AttemptRow)
     tables = _tables(schema, owners)
     try:
         rows, _ = trust.read(connection, tables, query, asdict(wanted), locked=[ATTEMPTS], row_factory=factory)

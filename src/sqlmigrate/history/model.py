@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003  rows are held against the types of their fields
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)

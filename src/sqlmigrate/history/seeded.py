@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict, dataclass
+from datetime import datetime  # noqa: TC003  rows are held against the types of their fields
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
 
 from sqlmigrate import __version__, queries
+from sqlmigrate.connection import careful, typed_row
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import trust
 from sqlmigrate.history.names import SEEDS
@@ -23,7 +24,6 @@ from sqlmigrate.history.trust import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from datetime import datetime
 
     from psycopg.rows import RowFactory
 
@@ -92,7 +92,7 @@ def last_seeded(connection: Connection, schema: str, *, owners: Collection[str] 
     """
     if not trust.there(connection, schema, [SEEDS]):
         return {}
-    return {row.file: row for row in _read(connection, schema, owners, "last", {}, class_row(LastSeeded))}
+    return {row.file: row for row in _read(connection, schema, owners, "last", {}, typed_row(LastSeeded))}
 
 
 def read_seeded(
@@ -101,7 +101,7 @@ def read_seeded(
     """Read which files were written, oldest first; raises what `last_seeded` raises."""
     if not trust.there(connection, schema, [SEEDS]):
         return []
-    return _read(connection, schema, owners, "rows", asdict(wanted), class_row(SeededRow))[::-1]
+    return _read(connection, schema, owners, "rows", asdict(wanted), typed_row(SeededRow))[::-1]
 
 
 def write_seeded(
@@ -125,6 +125,7 @@ def write_seeded(
         connection.execute(_compose("add", schema), of_run | values | asdict(file))
 
 
+@careful()
 def _read(
     connection: Connection,
     schema: str,

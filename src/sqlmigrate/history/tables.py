@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import pq, sql
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
 from sqlmigrate import __version__, queries
+from sqlmigrate.connection import careful, typed_row
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import trust
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Texts
@@ -39,6 +40,7 @@ _READ_OF_LOG = ("_yoyo_log", "log")
 _CREATE_SCHEMA = "CREATE SCHEMA {schema} AUTHORIZATION {role}"
 
 
+@careful()
 def read(connection: Connection, schema: str, *, owners: Collection[str] = (), writing: bool = False) -> History:
     """Read what is applied; needs no right but to read, keeps no lock, and creates nothing.
 
@@ -65,10 +67,12 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise _unknown_tables(connection, tables, error) from None
     _require_known(version, schema)
+    _require_ids(rows, schema)
     applied = _in_application_order(rows)
     return History(applied, version, half_way, standing=standing, attempts=attempts)
 
 
+@careful()
 def with_texts(
     connection: Connection, schema: str, history: History, ids: Collection[str], *, owners: Collection[str] = ()
 ) -> History:
@@ -84,6 +88,7 @@ def with_texts(
     return replace(history, texts={names[key]: Texts(script, rollback) for key, script, rollback in rows})
 
 
+@careful()
 def half_way(connection: Connection, schema: str, *, owners: Collection[str] = ()) -> tuple[HalfWay, ...]:
     """Return which scripts are half way, in one round trip: of a history that was read before, by whoever waits.
 
@@ -168,6 +173,17 @@ def _require_known(version: int | None, schema: str) -> None:
         )
 
 
+def _require_ids(rows: Iterable[dict[str, Any]], schema: str) -> None:
+    """Refuse what yoyo's table lets in and no tool writes: a row that names no migration."""
+    for row in rows:
+        if not row["migration_id"]:
+            name = sql.Identifier(schema, "_yoyo_migration").as_string()
+            raise HistoryError(
+                f"a row of {name} names no migration",
+                hint=f"DELETE FROM {name} WHERE coalesce(migration_id, '') = ''",  # noqa: S608  quoted, for people
+            )
+
+
 def _in_application_order(rows: Iterable[dict[str, Any]]) -> tuple[Applied, ...]:
     """Order our rows by their sequence, and put each of yoyo's where its time fits between them."""
     ours: list[Applied] = []
@@ -197,6 +213,7 @@ def _time(row: Applied) -> str:
     return row.applied_at.isoformat() if row.applied_at else ""
 
 
+@careful()
 def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: Collection[str] = ()) -> list[LogRow]:
     """Read who did what, oldest first; raises what `read` raises, and HistoryError where there is no history yet."""
     if read(connection, schema, owners=owners).version is None:
@@ -205,7 +222,7 @@ def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: 
             hint="the first `sqlmigrate apply` or `sqlmigrate mark` creates it; history_schema names another schema",
         )
     tables, query = ours(schema, owners), compose("log_rows", schema, with_values=True)
-    values, factory = asdict(wanted), class_row(LogRow)
+    values, factory = asdict(wanted), typed_row(LogRow)
     rows, _ = trust.read(connection, tables, query, values, locked=_READ_OF_LOG, row_factory=factory)
     return rows[::-1]
 

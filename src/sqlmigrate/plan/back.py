@@ -92,7 +92,7 @@ def _rows(request: RollbackRequest, history: History) -> tuple[list[Applied], li
     if wanted and not above and not request.everything:
         raise HistoryError(
             f"{wanted[0].migration_id} was marked as applied, not applied by sqlmigrate, so it is not rolled back",
-            hint=f"to run its rollback script all the same: --include-marked {wanted[0].migration_id}",
+            hint=f"to run its rollback script all the same: --include-marked {quote(wanted[0].migration_id)}",
         )
     return above, notes
 

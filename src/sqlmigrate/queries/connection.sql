@@ -12,7 +12,11 @@ SELECT pg_catalog.current_database() AS database,
                WHERE proname = 'pg_logical_emit_message'::pg_catalog.name
                  AND pronamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
                  AND proargtypes[2] = 'pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid
-                 AND pg_catalog.has_function_privilege(oid, 'EXECUTE')) AS may_flush
+                 AND pg_catalog.has_function_privilege(oid, 'EXECUTE')) AS may_flush,
+       -- no system_identifier: databases that were made from one snapshot share it
+       pg_catalog.concat(extract(epoch FROM pg_catalog.pg_postmaster_start_time()), '/',
+                         (SELECT oid FROM pg_catalog.pg_database
+                          WHERE datname = pg_catalog.current_database())) AS identity
 
 -- name: schema_is_there
 SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s::pg_catalog.name)

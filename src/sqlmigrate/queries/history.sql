@@ -220,8 +220,9 @@ SET checksum = $2,
 WHERE migration_hash::pg_catalog.text = $1
 
 -- name: log_rows
-SELECT theirs.created_at_utc AS at,
-       coalesce(ours.operation, theirs.operation) AS operation,
+-- yoyo's own columns may be NULL
+SELECT coalesce(theirs.created_at_utc, '-infinity'::timestamp) AS at,
+       coalesce(ours.operation, theirs.operation, '') AS operation,
        theirs.migration_id,
        ours.login_role,
        ours.script_role,

@@ -22,6 +22,16 @@ def _shown(character: str) -> str:
     return f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{ord(character):04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
 
 
+def in_log(text: str) -> str:
+    """Write a text for a log that others print: no line of it looks like one of theirs, or is carried out by CI.
+
+    GitHub's runner takes `::` at the start of a line for a command, others take `##vso[` and the like in any place.
+    """
+    lines = visible(text).replace("##", "# #").split("\n")
+    first = f"| {lines[0]}" if lines[0].lstrip().startswith("::") else lines[0]
+    return "\n".join([first, *(f"| {line}" for line in lines[1:])])
+
+
 def brief(text: str, most: int) -> str:
     """Cut a text that is longer than so many characters."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"

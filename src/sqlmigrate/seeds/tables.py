@@ -27,7 +27,17 @@ SELECT n.nspname, c.relname, a.attname, a.atthasdef, a.atttypid::pg_catalog.regt
        json.is_json,
        c.relkind = 'r'::pg_catalog."char"
        AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid),
-       policies.hide
+       policies.hide,
+       EXISTS (
+           SELECT
+           FROM pg_catalog.pg_trigger AS t
+           WHERE (t.tgrelid = c.oid OR t.tgrelid IN (
+               SELECT part.relid::pg_catalog.oid
+               FROM pg_catalog.pg_partition_tree(c.oid::pg_catalog.regclass) AS part
+           ))
+           AND NOT t.tgisinternal
+           AND t.tgenabled <> 'D'::pg_catalog."char"
+       )
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -137,7 +147,8 @@ class Table:
     `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed, `json` those
     that hold JSON, `whole` those of whole numbers; `numbers` and `types` have the number and the type of each column.
     `inherited` says that other tables inherit from it: a query finds their rows, and an INSERT does not. `hides_rows`
-    says that policies (row level security) let the role see only some of its rows.
+    says that policies (row level security) let the role see only some of its rows, and `has_triggers` that triggers of
+    it, or of a partition, may change what is written.
     """
 
     columns: frozenset[str]
@@ -147,6 +158,7 @@ class Table:
     numbers: Mapping[str, int]
     inherited: bool = False
     hides_rows: bool = False
+    has_triggers: bool = False
     always: frozenset[str] = frozenset()
     generated: frozenset[str] = frozenset()
     json: frozenset[str] = frozenset()
@@ -190,6 +202,7 @@ def read_named(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[Tab
             json=frozenset(row[2] for row in mine if row[14]),
             inherited=mine[0][15],
             hides_rows=mine[0][16],
+            has_triggers=mine[0][17],
             numbers={row[2]: row[12] for row in mine},
             types={row[2]: row[13] for row in mine},
             unique=frozenset(frozenset(row[2]) for row in indexes if row[:2] == (name.schema, name.name)),

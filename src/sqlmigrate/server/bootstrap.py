@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import copy_in, give_back, server_message, session
+from sqlmigrate.connection import copy_in, give_back, server_message, session, statement_position
 from sqlmigrate.errors import ExecutionError, ScriptError
 from sqlmigrate.migrations import BOOTSTRAP
 from sqlmigrate.sql.advice import advice
@@ -60,6 +60,6 @@ def run_statement(connection: Connection, script: Script, statement: Statement) 
 def statement_failed(script: Script, statement: Statement, error: psycopg.Error) -> ExecutionError:
     """Say which statement PostgreSQL refused, and where."""
     said = server_message(error.diag, str(error))
-    place = script.place(statement, int(error.diag.statement_position or 1) - 1)
+    place = script.place(statement, (statement_position(error.diag) or 1) - 1)
     hint = advice(said.sqlstate, statement.text, transactional=False)
     return ExecutionError(said.message, server=said, place=place, hint=hint)

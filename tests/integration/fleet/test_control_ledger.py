@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from psycopg import sql
 
@@ -76,7 +78,25 @@ def test_a_control_database_that_is_lost_stops_no_run_and_the_file_has_all_of_it
 
     assert writer.broken.startswith("the control database takes nothing more of this run: ")
     assert ledger.local.find("last").counts() == {State.DONE: 1, State.FAILED: 1, State.LEFT: 1}
-    assert ledger.find("last").ended is None
+    # the files here know more than the database, until the run goes on from here
+    assert machine("there").find("last").counts() == {State.WAITING: 3}
+    assert ledger.find("last") == ledger.runs()[0] == ledger.local.find("last")
+    with ledger.resumed(ledger.find("last"), "2026-01-02T00:00:00.000000Z"):
+        pass
+    assert machine("there").find("last").counts() == {State.DONE: 1, State.FAILED: 1, State.WAITING: 1}
+
+
+def test_one_that_does_not_answer_leaves_what_the_files_of_this_machine_know(machine):
+    ledger = machine()
+    with ledger.begun(head()) as writer:
+        writer.add(DONE)  # and is killed: what it has not written yet comes with its end
+    assert machine("there").find("last").entry("one") == DONE
+    told = []
+    away = replace(ledger, conninfo=f"{ledger.conninfo} dbname=missing", warn=told.append)
+
+    assert away.find("last") == away.runs()[0] == ledger.local.find("last")
+    assert len(told) == 2
+    assert "this is what the files of this machine know" in told[0]
 
 
 def test_one_that_cannot_be_written_to_is_told_before_anything_runs(machine, database, admin):

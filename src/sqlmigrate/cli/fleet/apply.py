@@ -8,6 +8,7 @@ import click
 
 from sqlmigrate.cli.fleet.call import counted, opened, part_of
 from sqlmigrate.cli.fleet.plan import show
+from sqlmigrate.cli.fleet.refusing import OF_APPLY, refusing
 from sqlmigrate.cli.fleet.running import Asked, carry_out
 from sqlmigrate.cli.options import fleet_running
 from sqlmigrate.sql.directives import PHASES
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 )
 @click.option("--part", type=click.IntRange(min=1), metavar="I", help="Work on the I-th of N shares of the targets.")
 @click.option("--of", type=click.IntRange(min=1), metavar="N", help="See --part.")
+@refusing(OF_APPLY)
 @fleet_running
 @click.pass_context
 def command(

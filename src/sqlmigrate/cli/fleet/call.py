@@ -9,10 +9,12 @@ import sys
 import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqlmigrate.cli.foreign_text import one_line
 from sqlmigrate.cli.output import is_terminal
 from sqlmigrate.errors import ConfirmationRequired, UsageError
 
@@ -55,12 +57,12 @@ def run_of(app: App, name: str, fleet: Fleet | None = None) -> RunRecord:
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
     try:
-        return project.ledger_of(app.config).find(name)
+        return project.ledger_of(app.config, app.output.warning).find(name)
     except UsageError:
         if not _lists_targets(app):
             raise
         rebuild(app, fleet or opened(app), lambda record: is_called(record, name))
-        return project.ledger_of(app.config).find(name)
+        return project.ledger_of(app.config, app.output.warning).find(name)
 
 
 def is_called(record: RunRecord, name: str) -> bool:
@@ -82,7 +84,7 @@ def knows_no_run(app: App) -> bool:
     """Tell whether there are targets, and a ledger without any run: it may have been lost."""
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
-    return _lists_targets(app) and not project.ledger_of(app.config).runs()
+    return _lists_targets(app) and not project.ledger_of(app.config, app.output.warning).runs()
 
 
 def confirm(app: App, question: str, *, always: bool) -> None:
@@ -98,7 +100,7 @@ def confirm(app: App, question: str, *, always: bool) -> None:
             raise ConfirmationRequired(
                 f"there is no terminal to ask on: {question} Nothing was changed", hint="to go on, give --yes"
             )
-        if not click.confirm(question, err=True):
+        if not click.confirm(one_line(question, styled=False), err=True):
             raise ConfirmationRequired("not confirmed; nothing was changed")
 
 
@@ -138,9 +140,10 @@ def _confirm_protected(app: App, question: str, name: str) -> None:
     if given is None:
         if not is_terminal(sys.stdin):
             raise ConfirmationRequired(
-                f"{name} is protected; nothing was changed", hint=f"to go on, name it: --yes-i-mean {name}"
+                f"{name} is protected; nothing was changed", hint=f"to go on, name it: --yes-i-mean {quote(name)}"
             )
-        given = click.prompt(f"{question} {name} is protected: type its name", err=True, default="", show_default=False)
+        ask = one_line(f"{question} {name} is protected: type its name", styled=False)
+        given = click.prompt(ask, err=True, default="", show_default=False)
     if given != name:
         raise ConfirmationRequired(f"{given!r} is not {name}; nothing was changed")
 
@@ -185,7 +188,8 @@ def _approved(wave: Wave) -> bool:
     question = f"Go on with wave {wave.name} ({counted(len(wave.targets), 'target')})? Type {_WORD}"
     try:
         with signals(signal.default_int_handler):
-            return bool(click.prompt(question, err=True, default="", show_default=False) == _WORD)
+            typed = click.prompt(one_line(question, styled=False), err=True, default="", show_default=False)
+            return bool(typed == _WORD)
     except click.Abort:
         return False
 

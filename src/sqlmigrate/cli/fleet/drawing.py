@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -68,7 +69,8 @@ def said_of(entry: Entry, operation: str) -> list[str]:
 
     done = f" {', '.join(entry.migrations)}" if entry.state.value == "done" else ""
     color = {"done": "green", "failed": "red", "deferred": "yellow"}.get(entry.state.value)
-    word = click.style(sums.word(entry.state, operation), fg=color)
+    word = sums.word(entry.state, operation)
+    word = click.style(word, fg=color) if color else word
     lines = [f"  {printable(entry.target)}: {word}{printable(done)} ({entry.seconds:.1f} s)"]
     if entry.failure is not None:
         lines.append(printable(f"    {entry.failure}"))
@@ -83,16 +85,17 @@ def summary(output: Output, record: RunRecord, newcomers: list[str]) -> None:
 
     counts = record.counts()
     words = ", ".join(f"{count:,} {state.value}" for state, count in counts.items())
-    output.line(f"run {record.head.run_id}: {words or 'no targets'}")
+    output.prose(f"run {record.head.run_id}: {words or 'no targets'}")
     if record.why:
-        output.line(f"it stopped before its end: {record.why}")
+        output.prose(f"it stopped before its end: {record.why}")
     entries = list(record.all_entries())
     for group in sums.failures(entries):
         count = counted(len(group.targets), "target")
-        output.line(printable(f"{group.failure} ({count}: {named(group.targets)})"))
+        output.prose(printable(f"{group.failure} ({count}: {named(group.targets)})"))
         if group.failure.hint:
-            output.line(printable(f"  what to do: {group.failure.hint}"))
+            output.prose(printable(f"  what to do: {group.failure.hint}"))
     if left := [entry.target for entry in entries if entry.state.value in {"left", "interrupted"}]:
-        output.line(printable(f"not done: {named(left)}; `sqlmigrate fleet resume {record.head.run_id[:8]}` goes on"))
+        going_on = f"`sqlmigrate fleet resume {shlex.quote(record.head.run_id[:8])}` goes on"
+        output.prose(printable(f"not done: {named(left)}; {going_on}"))
     if newcomers:
-        output.line(printable(f"new since the run began, and not in it: {named(newcomers)}"))
+        output.prose(printable(f"new since the run began, and not in it: {named(newcomers)}"))

@@ -26,29 +26,30 @@ _GROUPS, _LINES = 20, 30  # on a screen, and of a difference
 def command(context: click.Context, /, app: App, *, concurrency: int) -> None:
     """Show which targets have the same schema.
 
-    The others are shown with how they differ from those of the largest group; the exit status is 3 then. What differs
-    in all of them from the files, `sqlmigrate drift` finds in one of them.
+    The others are shown with how they differ from those of the largest group; the exit status is 3 then. Tenants are
+    compared with tenants, and databases with databases. What differs in all of them from the files, `sqlmigrate drift`
+    finds in one of them.
     """
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
     fleet = opened(app)
     groups = project.compare(app.config, fleet, concurrency)
     app.output.result(targets=len(fleet.places), groups=[_as_json(group) for group in groups])
-    for number, group in enumerate(groups[:_GROUPS]):
-        app.output.line(*map(printable, _lines(group, first=not number)))
+    for group in groups[:_GROUPS]:
+        app.output.line(*map(printable, _lines(group)))
     if len(groups) > _GROUPS:
         app.output.line(f"and {len(groups) - _GROUPS} more groups, which --json has")
-    context.exit(FINDINGS if len(groups) > 1 or any(group.failed for group in groups) else 0)
+    context.exit(0 if all(group.largest for group in groups) else FINDINGS)
 
 
-def _lines(group: Likeness, *, first: bool) -> Iterator[str]:
+def _lines(group: Likeness) -> Iterator[str]:
     from sqlmigrate.schema.diff import as_text  # noqa: PLC0415  a comparison has loaded it
 
     count = counted(len(group.targets), "target")
     if group.failed is not None:
         yield f"{count} could not be read: {named(group.targets)}"
         yield f"  {group.failed}"
-    elif first:
+    elif group.largest:
         yield f"{count} with the same schema: {named(group.targets)}"
     else:
         yield f"{count} with another one: {named(group.targets)}"

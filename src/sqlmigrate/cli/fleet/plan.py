@@ -12,14 +12,15 @@ from sqlmigrate.cli.options import fleet_reading
 from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.fleet.model import Wanted
     from sqlmigrate.fleet.planning import GroupPlan
     from sqlmigrate.fleet.project import Fleet
 
-_PLANS = 30  # on a screen
+_PLANS, _STEPS, _LOSSES = 30, 10, 3  # on a screen, and migrations and losses of one
+_REFUSED = 1
 
 
 @click.command(name="plan")
@@ -41,16 +42,21 @@ def command(app: App, *, to: str | None, phase: str | None, concurrency: int) ->
     show(app, fleet, wanted, concurrency)
 
 
-def show(app: App, fleet: Fleet, wanted: Wanted, concurrency: int) -> None:
-    """Print what a run would do in the targets, and change nothing."""
-    from sqlmigrate.fleet import planning, project  # noqa: PLC0415  --help needs none of it
+def show(app: App, fleet: Fleet, wanted: Wanted, concurrency: int, names: Sequence[str] | None = None) -> None:
+    """Print what a run would do in the targets, or in those of the names, and change nothing.
 
-    plans = [planning.plan_of(group, wanted, fleet.workshop) for group in project.stand(fleet, concurrency)]
-    app.output.result(targets=len(fleet.places), plans=[_as_json(item) for item in plans])
+    It ends the command: with the status of a failure where a target would be refused.
+    """
+    from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
+
+    plans = project.plan(app.config, fleet, wanted, concurrency, names)
+    count = sum(len(item.group.targets) for item in plans)
+    app.output.result(targets=count, plans=[_as_json(item) for item in plans])
     for item in plans[:_PLANS]:
-        app.output.line(*map(printable, _lines(item)))
+        app.output.prose(*map(printable, _lines(item)))
     if len(plans) > _PLANS:
         app.output.line(f"and {len(plans) - _PLANS} more plans, which --json has")
+    click.get_current_context().exit(_REFUSED if any(item.refused for item in plans) else 0)
 
 
 def _lines(item: GroupPlan) -> Iterator[str]:
@@ -60,10 +66,16 @@ def _lines(item: GroupPlan) -> Iterator[str]:
     if item.plan is None:
         yield f"  refused: {item.refused}"
         return
-    yield from (f"  {step.migration_id}" for step in item.plan.steps)
-    if not item.plan.steps:
+    steps = item.plan.steps
+    yield from (f"  {step.migration_id}" for step in steps[:_STEPS])
+    if len(steps) > _STEPS:
+        yield f"  and {len(steps) - _STEPS:,} more, up to {steps[-1].migration_id}"
+    if not steps:
         yield "  nothing to do"
-    yield from (f"  data is lost in {item.group.first.target}: {loss}" for loss in item.plan.losses if loss.counts)
+    if item.losing:
+        yield f"  data is lost in {counted(len(item.losing), 'target')}: {named([name for name, _ in item.losing])}"
+        target, losses = item.losing[0]
+        yield from (f"    {target}: {loss}" for loss in losses[:_LOSSES])
     yield from (f"  {note}" for note in item.plan.notes)
 
 
@@ -76,6 +88,7 @@ def _as_json(item: GroupPlan) -> dict[str, Any]:
         "at": item.group.first.at,
         "migrations": [step.migration_id for step in made.steps] if made else [],
         "losses": [loss.as_json() for loss in made.losses] if made else [],
+        "losing": [{"target": name, "losses": [loss.as_json() for loss in lost]} for name, lost in item.losing],
         "notes": list(made.notes) if made else [],
         "refused": item.refused,
     }

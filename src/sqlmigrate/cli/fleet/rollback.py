@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqlmigrate.cli.fleet.call import counted, named, opened, run_of
+from sqlmigrate.cli.fleet.plan import show
+from sqlmigrate.cli.fleet.refusing import OF_ROLLBACK, refusing
 from sqlmigrate.cli.fleet.running import Asked, carry_out
 from sqlmigrate.cli.options import fleet_running
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
 @click.command(name="rollback")
 @click.argument("run")
+@click.option("--dry-run", is_flag=True, help="Show what would run, in groups, and run nothing.")
 @click.option("--recorded", is_flag=True, help="Run a missing or edited rollback script as it was recorded at apply.")
+@refusing(OF_ROLLBACK)
 @fleet_running
 @click.pass_context
-def command(context: click.Context, /, app: App, *, run: str, recorded: bool, **pace: Any) -> None:
+def command(context: click.Context, /, app: App, *, run: str, dry_run: bool, recorded: bool, **pace: Any) -> None:
     """Take back what a run has applied, and only that.
 
     RUN is its id, the beginning of it, or `last`. Each target's own history says what that is. A target in which
@@ -35,6 +39,9 @@ def command(context: click.Context, /, app: App, *, run: str, recorded: bool, **
     taken_back = run_of(app, run, fleet)
     names = _names(app, fleet, taken_back)
     wanted = Wanted(operation="rollback", of_run=taken_back.head.run_id, recorded=recorded, accept_loss=app.accept_loss)
+    if dry_run:
+        show(app, fleet, wanted, pace["concurrency"], names)
+        return
     waves = (Wave("all", names),) if names else ()
     question = f"Roll back what run {taken_back.head.run_id[:8]} has applied in {counted(len(names), 'target')}?"
     asked = Asked("rollback", question, always=True, whole=False)
@@ -42,11 +49,14 @@ def command(context: click.Context, /, app: App, *, run: str, recorded: bool, **
 
 
 def _names(app: App, fleet: Fleet, record: RunRecord) -> tuple[str, ...]:
-    """Return the targets of a run that was begun with, the last one first, but for those that are no targets now."""
+    """Return the targets of a run that was begun with, the last one first, but for those that are no targets now.
+
+    Where nobody has written down how the run ended, more may have been begun than was written: their histories tell.
+    """
     if record.head.wanted.operation != "apply":
         hint = "to apply again, run `sqlmigrate fleet apply`"
         raise click.UsageError(f"run {record.head.run_id[:8]} was a rollback; {hint}")
-    names = [entry.target for entry in record.all_entries() if entry.attempt]
+    names = [entry.target for entry in record.all_entries() if entry.attempt or record.ended is None]
     gone = [name for name in names if name not in fleet.places]
     if gone:
         app.output.warning(f"{named(gone)} {'is' if len(gone) == 1 else 'are'} no target any more")

@@ -30,13 +30,13 @@ def command(app: App, *, everything: bool) -> None:
 
     if everything or knows_no_run(app):
         rebuild(app, opened(app), lambda record: everything or is_called(record, LAST))
-    found = project.ledger_of(app.config).runs()
+    found = project.ledger_of(app.config, app.output.warning).runs()
     app.output.result(runs=[_as_json(record) for record in found])
     if not found:
         app.output.line("there is no run yet")
         return
     rows = [_row(record) for record in found]
-    app.output.table(("run", "began (UTC)", "by", "operation", "targets", ""), rows)
+    app.output.table(("run", "began (UTC)", "by", "operation", "targets", "outcome"), rows, words=True)
 
 
 def _row(record: RunRecord) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.fleet.standing import Group
 
-_FEW, _GROUPS = 5, 30  # targets of a group that are named, and groups on a screen
+_FEW, _ROOM, _REASONS = 5, 40, 3  # targets of a group that are named, lines of a screen, and those of a reason
 _COLORS = {"current": "green", "pending": "yellow", "ahead": "cyan", "odd": "red", "unreachable": "red"}
 
 
@@ -32,11 +32,15 @@ def command(app: App, *, concurrency: int) -> None:
     fleet = opened(app)
     groups = project.stand(fleet, concurrency)
     app.output.result(targets=len(fleet.places), groups=[_as_json(group) for group in groups])
-    for group in groups[:_GROUPS]:
-        app.output.line(*_lines(group))
-    if len(groups) > _GROUPS:
-        rest = sum(len(group.targets) for group in groups[_GROUPS:])
-        app.output.line(f"and {counted(rest, 'target')} in {len(groups) - _GROUPS} more groups, which --json has")
+    shown = 0
+    for at, group in enumerate(groups):
+        lines = _lines(group)
+        if shown and shown + len(lines) > _ROOM:
+            rest = sum(len(group.targets) for group in groups[at:])
+            app.output.line(f"and {counted(rest, 'target')} in {counted(len(groups) - at, 'more group')}: see --json")
+            break
+        app.output.line(*lines)
+        shown += len(lines)
 
 
 def _lines(group: Group) -> list[str]:
@@ -49,7 +53,9 @@ def _lines(group: Group) -> list[str]:
     lines = [f"{count:>7,}{where} ({state})"]
     if first.why or count <= _FEW:
         lines.append(printable(f"        {named(group.targets)}"))
-    return [*lines, *(printable(f"        {reason}") for reason in first.why)]
+    reasons = [printable(f"        {reason}") for reason in first.why[:_REASONS]]
+    more = [f"        and {len(first.why) - _REASONS:,} more reasons"] if len(first.why) > _REASONS else []
+    return [*lines, *reasons, *more]
 
 
 def _as_json(group: Group) -> dict[str, Any]:

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 PLANNING = (
     "SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), "
-    "pg_catalog.set_config('enable_seqscan', 'off', true)"
+    "pg_catalog.set_config('enable_seqscan', 'off', true), pg_catalog.set_config('jit', 'off', true)"
 )
-"""What batches are planned under: the bounds of one batch must not lead to a scan of the whole table in another."""
+"""What batches are planned under: the bounds of one batch must not lead to a scan of the whole table in another.
+
+Before PostgreSQL 18, what is switched off counts as so costly that a plan with it would be compiled, for each batch:
+https://www.postgresql.org/docs/17/jit-decision.html
+"""
 _IN_ORDER = (
     "SELECT pg_catalog.set_config('enable_sort', 'off', true), pg_catalog.set_config('enable_bitmapscan', 'off', true)"
 )

@@ -27,6 +27,7 @@ from sqlmigrate.engine.wire.session import (
     search_path,
     set_role,
     settings,
+    within_tenant,
 )
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.sql.advice import advice
@@ -158,6 +159,7 @@ def _set_up(job: Job, options: Options, info: ServerInfo, confirm: Iterable[Step
     yield Step(search_path(job.script, options))
     if role := script_role(job.script, options):
         yield Step(set_role(role))
+    yield from map(Step, within_tenant(options))
 
 
 def _steps(job: Job, first: Iterable[Step], after: list[Step]) -> Iterator[Step]:
@@ -199,6 +201,9 @@ _LEFT_BEHIND = (
 )
 
 
+_TENANT = "GRANT USAGE ON SCHEMA to the role of the script; or take the tenant from the list of targets"
+
+
 def _own_failure(job: Job, purpose: Purpose | None, said: ServerMessage) -> Error:
     """Say what it means when a command of ours fails rather than one of the script."""
     if own := _own_finding(job, purpose, said):
@@ -234,6 +239,9 @@ def _own_finding(job: Job, purpose: Purpose | None, said: ServerMessage) -> Erro
         case Purpose.PROGRESS:
             message = f"another run has gone on with {job.migration_id} meanwhile, or has ended it; this one stops"
             return HistoryError(message, hint="no batch was done twice: `sqlmigrate status` shows where it stands")
+        case Purpose.TENANT:
+            message = "the script would find other schemas than its tenant's, which is gone, or its role may not use it"
+            return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=_TENANT)
         case Purpose.TRUST:
             message = f"the tables of the history can no longer be trusted, so {job.migration_id} was not recorded"
             return HistoryError(message, hint="somebody has just changed them: `sqlmigrate status` says how")

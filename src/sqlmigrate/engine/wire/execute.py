@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import copy_in, server_message
+from sqlmigrate.connection import copy_in, server_message, statement_position
 from sqlmigrate.engine.wire import pipeline
 from sqlmigrate.engine.wire.pipeline import Exchange, Step
 from sqlmigrate.errors import Place
@@ -174,8 +174,8 @@ def _copy(connection: Connection, step: Step, exchange: Exchange) -> None:
 
 def error_place(script: Script, statement: Statement, diag: Diagnostic) -> Place:
     """Find where in the file an error is: the server's position, a line of COPY data or a DO block, else the start."""
-    if diag.statement_position:
-        return script.place(statement, int(diag.statement_position) - 1)
+    if position := statement_position(diag):
+        return script.place(statement, position - 1)
     context = diag.context or ""
     if statement.data is not None and (copied := _COPY_LINE.search(context)):
         line = statement.data.line + int(copied[1]) - 1

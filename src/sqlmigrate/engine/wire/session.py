@@ -154,12 +154,26 @@ def set_role(role: str) -> Command:
     return Command(f"SET ROLE {sql.Identifier(role).as_string()}", purpose=Purpose.ROLE)
 
 
+def within_tenant(options: Options) -> list[Command]:
+    """Return what fails, under the search_path and as the role of a script, where these do not lead to its tenant.
+
+    PostgreSQL passes over a schema that is gone, or that the role may not use, and takes the next one of the path.
+    """
+    if options.tenant is None:
+        return []
+    text = (
+        "SELECT 1 OPERATOR(pg_catalog./) "
+        "CASE WHEN pg_catalog.current_schema() OPERATOR(pg_catalog.=) $1::pg_catalog.name THEN 1 ELSE 0 END"
+    )
+    return [Command(text, (options.tenant,), Purpose.TENANT)]
+
+
 def set_up(script_run: ScriptRun, options: Options, info: ServerInfo) -> list[Command]:
     """Return what makes a session the script's own, with nothing of ours in between."""
     script = script_run.script
     role = script_role(script, options)
     made = [OURS, settings(script_run, options, info), search_path(script, options)]
-    return [*made, set_role(role)] if role else made
+    return [*made, *([set_role(role)] if role else []), *within_tenant(options)]
 
 
 def back_to_script(script: Script, options: Options) -> list[Command]:

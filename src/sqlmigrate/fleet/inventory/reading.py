@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from sqlmigrate.errors import ConfigError, InventoryError, Place, Problem, SeedError, UsageError
 from sqlmigrate.fleet.inventory.checking import checked
 from sqlmigrate.fleet.inventory.rows import of_csv, of_json_lines, of_values
-from sqlmigrate.seeds.document import parse, read_text
+from sqlmigrate.seeds.reading.document import parse, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlmigrate.config import Config
     from sqlmigrate.fleet.inventory.model import Target
-    from sqlmigrate.seeds.document import Document
+    from sqlmigrate.seeds.reading.document import Document
 
 _KINDS = ("targets", "targets_query", "targets_command")
 _SECONDS = 300  # for a command that lists targets

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Place, Problem
-from sqlmigrate.seeds.document import Document
 from sqlmigrate.seeds.problems import refusal, refuse
+from sqlmigrate.seeds.reading.document import Document, Nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ def of_values(path: Path, found: Iterable[tuple[int, Mapping[str, Any]]]) -> Row
     """Make a document of targets and their lines; values that are missing, or empty, are left out."""
     numbered = [(line, _given(values)) for line, values in found]
     targets = [values for _, values in numbered]
-    return Rows(path, "", {"targets": targets}, None, [line for line, _ in numbered])
+    return Rows(path, "", {"targets": targets}, Nodes(), [line for line, _ in numbered])
 
 
 def of_csv(path: Path, text: str) -> Rows:
@@ -44,6 +44,9 @@ def of_csv(path: Path, text: str) -> Rows:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="")
     found = []
     try:
+        if "name" not in (reader.fieldnames or ()):  # it may be the first target, and show its password
+            hint = "begin with a heading, such as name,url_env,schema,tags"
+            raise refusal(Problem("the first line names no column 'name'", Place(path, 1), hint))
         for values in reader:
             if "" in values:
                 raise refusal(Problem("there are more values than headings", Place(path, reader.line_num)))
@@ -61,7 +64,7 @@ def of_json_lines(path: Path, text: str) -> Rows:
             continue
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if isinstance(values, dict):
             found.append((number, values))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,12 @@ from psycopg import ClientCursor, sql
 
 from sqlmigrate import connection, queries
 from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
-from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen
+from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, newest_first
 from sqlmigrate.history import trust
 from sqlmigrate.history.trust import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.fleet.ledger.local import LocalLedger, LocalWriter
@@ -61,6 +61,18 @@ class ControlWriter:
         self._flush(("end_run", {"run_id": self.run_id, "at": at, "why": why}))
         self.broken = self.broken or self.local.broken
 
+    def make_up(self, entries: Iterable[Entry]) -> None:
+        """Write what the files know and the database does not."""
+        for entry in entries:
+            self._kept[entry.target] = entry
+            if len(self._kept) >= _MANY:
+                self._flush()
+
+    def close(self) -> None:
+        """Write what is still to be written, of a run that ends in another way than by its `end`."""
+        if self._kept:
+            self._flush()
+
     def _flush(self, *more: tuple[str, dict[str, Any]]) -> None:
         entries, self._kept, self._written = list(self._kept.values()), {}, time.monotonic()
         if self.broken is None:
@@ -72,33 +84,73 @@ class ControlWriter:
 
 @dataclass(frozen=True, slots=True)
 class ControlLedger:
-    """The ledger of a control database; `local` is the folder of the project, which has the runs begun here."""
+    """The ledger of a control database; `local` is the folder of the project, which has the runs begun here.
+
+    What only the files know is read from them: where the database was lost meanwhile, or does not answer now, of which
+    `warn` is told.
+    """
 
     conninfo: str = field(repr=False)
     local: LocalLedger
     owners: tuple[str, ...] = ()
+    warn: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
     @contextmanager
     def begun(self, head: Head) -> Iterator[ControlWriter]:
         """Write down a new run and hold it; raises Error where that cannot be done, and nothing was done then."""
-        with self._held(head) as (session, tables), self.local.begun(head) as local:
-            yield ControlWriter(local, session, tables, head.run_id)
+        with (
+            self._held(head) as (session, tables),
+            self.local.begun(head) as local,
+            closing(ControlWriter(local, session, tables, head.run_id)) as writer,
+        ):
+            yield writer
 
     @contextmanager
     def resumed(self, record: RunRecord, at: str) -> Iterator[ControlWriter]:
         """Hold a run that goes on; raises Error where somebody else does."""
-        with self._held(record.head) as (session, tables), self.local.resumed(record, at) as local:
-            yield ControlWriter(local, session, tables, record.head.run_id)
+        run_id = record.head.run_id
+        known = {target: entry for found in self._one(run_id) for target, entry in found.entries.items()}
+        with (
+            self._held(record.head) as (session, tables),
+            self.local.resumed(record, at) as local,
+            closing(ControlWriter(local, session, tables, run_id)) as writer,
+        ):
+            writer.make_up(entry for target, entry in record.entries.items() if known.get(target) != entry)
+            yield writer
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, the newest first."""
-        return self._read("targets", ())
+        here = self.local.runs()
+        try:
+            there = self._read("targets", ())
+        except ConnectionFailed as error:
+            if not here:
+                raise
+            self.warn(f"{error}; this is what the files of this machine know")
+            return here
+        found = {record.head.run_id: record for record in there}
+        for record in here:
+            run_id = record.head.run_id
+            found[run_id] = max(found.get(run_id, record), record, key=RunRecord.last_moment)
+        return newest_first(found.values())
 
     def find(self, name: str) -> RunRecord:
         """Return a run by its id, the beginning of it, or `last`; raises UsageError."""
-        ids = [record.head.run_id for record in self._read(None, ())]
-        run_id = chosen(ids, name)
-        return next(record for record in self._read("targets_of_run", [run_id]) if record.head.run_id == run_id)
+        heads = self.local.heads()
+        try:
+            there = self._read(None, ())
+        except ConnectionFailed as error:
+            if not heads:
+                raise
+            self.warn(f"{error}; this is what the files of this machine know")
+            return self.local.find(name)
+        known = {record.head.run_id: record for record in (*heads, *there)}
+        run_id = chosen([record.head.run_id for record in newest_first(known.values())], name)
+        return max((*self._one(run_id), *self.local.one(run_id)), key=RunRecord.last_moment)
+
+    def _one(self, run_id: str) -> list[RunRecord]:
+        """Return what the database knows of a run, if it knows it."""
+        return [record for record in self._read("targets_of_run", [run_id]) if record.head.run_id == run_id]
 
     def _read(self, targets: str | None, values: Iterable[str]) -> list[RunRecord]:
         """Read the runs, with the entries that a query gives."""
@@ -109,12 +161,11 @@ class ControlLedger:
             rows: list[Any] = []
             if targets is not None:
                 rows, _ = trust.read(session, self._tables, _query(targets), list(values) or None, locked=_TABLES)
-        entries: dict[str, dict[str, Entry]] = {}
-        for run_id, values_of_entry in rows:
-            entry = Entry.read(values_of_entry)
-            entries.setdefault(run_id, {})[entry.target] = entry
-        found = [RunRecord(Head.read(head), {}, ended, why) for head, ended, why in heads]
-        return [replace(record, entries=entries.get(record.head.run_id, {})) for record in found]
+        try:
+            return _records(heads, rows)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            message = f"a row in schema {SCHEMA} is none of a ledger's: {type(error).__name__}"
+            raise HistoryError(message, hint="a newer release, or somebody by hand, has written it") from None
 
     @property
     def _tables(self) -> Tables:
@@ -139,6 +190,16 @@ class ControlLedger:
             yield session, self._tables
         finally:
             session.close()
+
+
+def _records(heads: Iterable[Any], rows: Iterable[Any]) -> list[RunRecord]:
+    """Return the runs of rows; raises TypeError, KeyError and ValueError where one is none of a ledger's."""
+    entries: dict[str, dict[str, Entry]] = {}
+    for run_id, values in rows:
+        entry = Entry.read(values)
+        entries.setdefault(run_id, {})[entry.target] = entry
+    found = [RunRecord(Head.read(head), {}, ended, why) for head, ended, why in heads]
+    return [replace(record, entries=entries.get(record.head.run_id, {})) for record in found]
 
 
 def _is_there(session: Connection) -> bool:

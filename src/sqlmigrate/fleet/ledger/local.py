@@ -11,18 +11,18 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Error
-from sqlmigrate.files.reading import read_bytes
-from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen
+from sqlmigrate.files.reading import open_file
+from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, moment, newest_first, optional, word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _FOLDER, _FILE = 0o700, 0o600
-_MOST = 4 << 30  # bytes of a file
 _OPEN = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -85,13 +85,22 @@ class LocalLedger:
     def runs(self) -> list[RunRecord]:
         """Return all runs, the newest first."""
         found = [record for path in self._files() if (record := _read(path)) is not None]
-        return sorted(found, key=lambda item: (item.head.began, item.head.run_id), reverse=True)
+        return newest_first(found)
 
     def find(self, name: str) -> RunRecord:
         """Return a run by its id, the beginning of it, or `last`; raises UsageError."""
-        found = self.runs()
-        run_id = chosen([record.head.run_id for record in found], name)
-        return next(record for record in found if record.head.run_id == run_id)
+        run_id = chosen([record.head.run_id for record in self.heads()], name)
+        return self.one(run_id)[0]
+
+    def heads(self) -> list[RunRecord]:
+        """Return what all runs were begun with, the newest first; that is quick, however many targets they had."""
+        found = [record for path in self._files() if (record := _read(path, lines=1)) is not None]
+        return newest_first(found)
+
+    def one(self, run_id: str) -> list[RunRecord]:
+        """Return a run, if it is there."""
+        found = _read(self.folder / f"{run_id}.jsonl")
+        return [found] if found is not None and found.head.run_id == run_id else []
 
     def _files(self) -> list[Path]:
         try:
@@ -131,12 +140,18 @@ def _end_line(descriptor: int) -> None:
         os.write(descriptor, b"\n")
 
 
-def _read(path: Path) -> RunRecord | None:
-    """Read a run; None where the file is none of one."""
+def _read(path: Path, lines: int | None = None) -> RunRecord | None:
+    """Read a run, or only so many lines of it; None where the file is none of one."""
     try:
-        lines = read_bytes(path, most=_MOST).splitlines()
+        with open_file(path) as file:
+            return _parsed(islice(file, lines))
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise Error(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _parsed(lines: Iterable[bytes]) -> RunRecord | None:
     record: RunRecord | None = None
     entries: dict[str, Entry] = {}
     for line in lines:
@@ -153,8 +168,8 @@ def _with_line(record: RunRecord | None, entries: dict[str, Entry], values: dict
             entry = Entry.read(values)
             entries[entry.target] = entry
         case "end":
-            return replace(record, ended=values["at"], why=values["why"])
+            return replace(record, ended=moment(values["at"]), why=optional(values["why"]))
         case "resumed":
-            wanted = replace(record.head.wanted, files=values["files"])
+            wanted = replace(record.head.wanted, files=word(values["files"]))
             return replace(record, head=replace(record.head, wanted=wanted), ended=None, why=None)
     return record

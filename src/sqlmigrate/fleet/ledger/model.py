@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Error, UsageError
@@ -12,12 +15,15 @@ from sqlmigrate.files.reading import record
 from sqlmigrate.fleet.model import FINAL, WELL, Failure, State, Wanted, Wave
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LAST = "last"
 """Stands for the newest run."""
 _LEAST = 4
 """So many characters of a run id are enough, where no other run begins with them."""
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_MOMENT = re.compile(r"[0-9TZ:.+-]{1,40}")
+_OPERATIONS = ("apply", "rollback")
 FORMAT = 1
 """It rises when a field goes or changes its meaning; new ones may come without it."""
 
@@ -44,11 +50,14 @@ class Head:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Head:
-        """Read plain data; raises TypeError and KeyError where it is none of a run."""
-        waves = tuple(Wave(item["name"], tuple(item["targets"])) for item in values["waves"])
+        """Read plain data; raises TypeError, KeyError and ValueError where it is none of a run."""
+        waves = tuple(Wave(word(item["name"]), _words(item["targets"])) for item in values["waves"])
         wanted = record(Wanted, _known(Wanted, values["wanted"]))
-        others = tuple(values.get("others", ()))
-        return cls(**_known(cls, values) | {"wanted": wanted, "waves": waves, "others": others})
+        others = _words(values.get("others", []))
+        found = record(cls, _known(cls, values) | {"wanted": wanted, "waves": waves, "others": others})
+        if not _ID.fullmatch(found.run_id) or wanted.operation not in _OPERATIONS:  # the id names a file
+            raise ValueError(found.run_id)
+        return replace(found, began=moment(found.began))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +87,13 @@ class Entry:
         failure = values.get("failure")
         given = _known(cls, values) | {
             "state": State(values["state"]),
-            "migrations": tuple(values.get("migrations", ())),
+            "migrations": _words(values.get("migrations", [])),
             "failure": record(Failure, _known(Failure, failure)) if failure else None,
         }
-        return cls(**given)
+        found = record(cls, given)
+        if not math.isfinite(found.seconds):
+            raise ValueError(found.seconds)
+        return replace(found, at=moment(found.at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,10 @@ class RunRecord:
     entries: Mapping[str, Entry] = field(default_factory=dict)
     ended: str | None = None
     why: str | None = None
+
+    def last_moment(self) -> str:
+        """Return when something of this run was written down last."""
+        return max((self.head.began, self.ended or "", *(entry.at for entry in self.entries.values())))
 
     def targets(self) -> Iterator[tuple[str, Wave]]:
         """Yield the names of all targets, each with its wave, in the order of the run."""
@@ -115,8 +131,9 @@ class RunRecord:
         return (self.entry(name, wave.name) for name, wave in self.targets())
 
     def counts(self) -> Counter[State]:
-        """Count the targets by where they stand."""
-        return Counter(entry.state for entry in self.all_entries())
+        """Count the targets by where they stand, in the order of the states."""
+        found = Counter(entry.state for entry in self.all_entries())
+        return Counter({state: found[state] for state in State if found[state]})
 
     def left(self) -> tuple[Wave, ...]:
         """Return the waves with the targets that are not where they were to be brought."""
@@ -125,6 +142,11 @@ class RunRecord:
             for wave in self.head.waves
             if (names := tuple(name for name in wave.targets if self.entry(name).state not in WELL))
         )
+
+
+def newest_first(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Return runs in the order in which they are listed."""
+    return sorted(records, key=lambda item: (item.head.began, item.head.run_id), reverse=True)
 
 
 def chosen(ids: Sequence[str], name: str) -> str:
@@ -143,10 +165,36 @@ def chosen(ids: Sequence[str], name: str) -> str:
     raise UsageError(what, hint="`sqlmigrate fleet runs` lists them")
 
 
+def moment(text: Any) -> str:
+    """Return a moment of a ledger as it is; raises TypeError and ValueError where it is none."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError(text)
+    datetime.fromisoformat(text)
+    return str(text)
+
+
 def busy(run_id: str) -> Error:
     """Return the error for a run that another process carries out."""
     hint = "wait until it has ended, or stop it; `sqlmigrate fleet report` shows how far it is"
     return Error(f"run {run_id} is under way in another process", hint=hint)
+
+
+def word(value: Any) -> str:
+    """Return a text of a ledger; raises TypeError where it is none."""
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def optional(value: Any) -> str | None:
+    """Return a text of a ledger, or None; raises TypeError where it is neither."""
+    return None if value is None else word(value)
+
+
+def _words(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError(values)
+    return tuple(map(word, values))
 
 
 def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

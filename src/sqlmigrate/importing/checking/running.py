@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 from psycopg import pq, sql
 
-from sqlmigrate.connection import copy_in, give_back, probe, server_message, session
+from sqlmigrate.connection import copy_in, give_back, probe, server_message, session, statement_position
 from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error, Problem
 from sqlmigrate.importing.checking.layouts import Message, Step, statements
@@ -138,7 +138,7 @@ def _tried(own: Connection, step: Step) -> Problem | None:
         _back(own)
         failed = _nearer(own, failed)
         said = server_message(failed.error.diag, str(failed.error))
-        offset = failed.message.offset + int(failed.error.diag.statement_position or 1) - 1
+        offset = failed.message.offset + (statement_position(failed.error.diag) or 1) - 1
         lacking = _HINT if said.sqlstate in _LACKING else None
         return step.source.problem(said.message, offset, said.hint or lacking)
     return None
@@ -154,7 +154,7 @@ def _back(own: Connection) -> None:
 
 def _nearer(own: Connection, failed: _Failed) -> _Failed:
     """Find out which statement of a message failed, where PostgreSQL did not say: by another try, which is undone."""
-    if failed.error.diag.statement_position or own.closed:
+    if statement_position(failed.error.diag) or own.closed:
         return failed
     own.execute("BEGIN")
     try:

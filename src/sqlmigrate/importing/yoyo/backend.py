@@ -39,6 +39,7 @@ from sqlmigrate.importing.yoyo.ordering import require_natural
 from sqlmigrate.migrations import Migration, Migrations, in_order
 from sqlmigrate.migrations.preflight import require_runnable
 from sqlmigrate.plan import ApplyRequest, Plan, RollbackRequest
+from sqlmigrate.reports.text import in_log
 from sqlmigrate.sql.script import read_script
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             with held as self._run_lock, self._settled():
                 yield
         except RunLockBusy as error:
-            raise exceptions.LockTimeout(f"{error}; {error.hint}") from None
+            raise exceptions.LockTimeout(in_log(f"{error}; {error.hint}")) from None
         finally:
             self._run_lock = None
 
@@ -115,7 +116,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         if holder is None:
             logger.warning("the run lock of sqlmigrate is free; there is nothing to break")
         else:
-            logger.warning("the run lock is held by %s; %s", holder, runlock.to_free(holder))
+            logger.warning("%s", in_log(f"the run lock is held by {holder}; {runlock.to_free(holder)}"))
 
     def get_applied_migration_hashes(self) -> list[str]:
         """Return the hashes of what is applied, in the order of application."""
@@ -257,10 +258,10 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             plan = Plan(operation, tuple(steps))
             require_runnable(plan.runs())
             for note in require_conditions(self.connection, plan, self.options, "nothing was run").notes:
-                logger.info("%s", note)
+                logger.info("%s", in_log(note))
             for loss in with_losses(self.connection, plan, self.options).losses:
                 if loss.counts:
-                    logger.warning("data is lost by %s %s: %s", operation, loss.migration_id, loss)
+                    logger.warning("%s", in_log(f"data is lost by {operation} {loss.migration_id}: {loss}"))
             worker = Worker(self.conninfo, self.connection, info, self.options, _log, lock, found)
             worker.run_each(steps, operation)
 
@@ -314,21 +315,22 @@ def _explained() -> Iterator[None]:
         yield
     except Error as error:
         problems = error.problems if isinstance(error, MigrationsError) else ()
-        explained = error.replaced()
+        explained = error.replaced(message=in_log(error.message))
         for words in (*map(str, problems), *([f"what to do: {error.hint}"] if error.hint else [])):
-            explained.add_note(words)
+            explained.add_note(in_log(words))
         raise explained from None
 
 
 def _log(event: Event) -> None:
     """Tell yoyo's log what happens."""
     if isinstance(event, ScriptStarted):
-        logger.info("%s %s", {"apply": "Applying", "rollback": "Rolling back"}[event.operation], event.migration_id)
+        doing = {"apply": "Applying", "rollback": "Rolling back"}[event.operation]
+        logger.info("%s", in_log(f"{doing} {event.migration_id}"))
     elif isinstance(event, Notice):
-        logger.info("%s: %s", event.message.severity, event.message.message)
+        logger.info("%s", in_log(f"{event.message.severity}: {event.message.message}"))
     elif isinstance(event, WaitingForRunLock):
-        logger.warning(
-            "waiting for the run lock, held by %s%s", event.holder, f"; {event.batches}" if event.batches else ""
-        )
+        batches = f"; {event.batches}" if event.batches else ""
+        logger.warning("%s", in_log(f"waiting for the run lock, held by {event.holder}{batches}"))
     elif isinstance(event, (Blocked, LockRetry)):
-        logger.warning("%s waits for a lock: %s", event.migration_id, "; ".join(map(str, event.blockers)))
+        blockers = "; ".join(map(str, event.blockers))
+        logger.warning("%s", in_log(f"{event.migration_id} waits for a lock: {blockers}"))

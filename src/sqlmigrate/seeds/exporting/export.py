@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 from psycopg.rows import tuple_row
 
-from sqlmigrate.connection import OWN_PATH, execute_one, limit, look, probe, session, set_role
+from sqlmigrate.connection import OWN_PATH, execute_one, limit, look, probe, session, set_role, statement_position
 from sqlmigrate.errors import Error, Place, Problem, SeedError
 from sqlmigrate.seeds.exporting import live
 from sqlmigrate.seeds.exporting.outgoing import plain
@@ -276,9 +276,9 @@ def _refused(conn: Connection, error: psycopg.Error, selected: Selection, where:
     said = seed_error(conn, error)
     if conn.closed:
         return said
-    position, place = error.diag.statement_position, None
+    position, place = statement_position(error.diag), None
     if where is not None and position is not None:
-        offset = int(position) - 1 - len(_DECLARE) - selected.query(where)[1]
+        offset = position - 1 - len(_DECLARE) - selected.query(where)[1]
         place = place_at(Path("--where"), where, offset) if 0 <= offset <= len(where) else None
     words = said.message.partition("\n")[0]  # what comes behind a quote that is never closed is ours
     message = words if place else f"{selected.table.name}: {words}"

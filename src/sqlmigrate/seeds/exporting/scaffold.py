@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import SeedError
@@ -67,7 +68,7 @@ def _key(table: LiveTable) -> list[str]:
     raise SeedError(
         f"{table.name} has no natural key: the values of ({made_up}) are made up by the database",
         hint="add a unique constraint over what people know a row by in a migration, or take that key all the same: "
-        + " ".join(f"--key {name}" for name in keys[0]),
+        + " ".join(f"--key {quote(name)}" for name in keys[0]),
     )
 
 
@@ -103,7 +104,7 @@ class _Scaffold:
                 reason = "PostgreSQL cannot tell whether two values are equal"
             if reason:
                 message = f"column {column.name} of {self.table.name} ({column.type}) cannot be seeded: {reason}"
-                raise SeedError(message, hint=f"leave it out: --without {column.name}")
+                raise SeedError(message, hint=f"leave it out: --without {quote(column.name)}")
 
         for name in self.without:
             column = self.table.columns[name]

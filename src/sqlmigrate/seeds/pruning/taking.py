@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
+from sqlmigrate.connection import undisturbed
 from sqlmigrate.errors import Error, Place, Problem, SeedError
 from sqlmigrate.seeds import parts
 from sqlmigrate.seeds.failure import seed_error
@@ -72,7 +73,8 @@ class Prunes:
         for one in self._asked():
             self._require_values(one)
         deleted = [one for one in self._asked() if one.prune.deletes]
-        self._keys = referring.foreign_keys(self.conn, [one.table.oid for one in deleted]) if deleted else []
+        with undisturbed(self.conn):
+            self._keys = referring.foreign_keys(self.conn, [one.table.oid for one in deleted]) if deleted else []
         counts = {one.mapping.table: one.count(self.conn, self._condition(one)) for one in self._asked()}
         gone, rows = self._refer(counts)
         referrings = {key: _referring(key, rows.get(key)) for key in self._keys if not key.readable or rows.get(key)}

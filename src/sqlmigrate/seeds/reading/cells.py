@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.seeds.reading.document import exact
+from sqlmigrate.seeds.reading.json_text import is_too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -145,7 +146,8 @@ def _number(text: str) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text, parse_float=exact, parse_constant=_refused)
+        found = json.loads(text, parse_float=exact, parse_constant=_refused)
+        return text if is_too_deep(text, found) else found
     except (ValueError, ArithmeticError, RecursionError):
         return text
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_DEPTH_MAX = 500  # our own ways through values are recursive, and Python has 1,000 frames
+_CONTAINERS = (dict, list)
 
 
 def read(path: Path, text: str) -> Any:
@@ -42,12 +44,28 @@ def read(path: Path, text: str) -> Any:
             raise refusal(Problem(message, _word_place(path, text, digits))) from None
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refused, parse_int=number, parse_float=number)
+        found = json.loads(text, object_pairs_hook=unique, parse_constant=refused, parse_int=number, parse_float=number)
+        if not is_too_deep(text, found):
+            return found
+        problem = Problem(f"nested too deeply: more than {_DEPTH_MAX} levels", Place(path))
     except json.JSONDecodeError as error:
         problem = Problem(f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}", place_at(path, text, error.pos))
     except RecursionError:
         problem = Problem("nested too deeply", Place(path))
     raise refusal(problem)
+
+
+def is_too_deep(text: str, value: Any) -> bool:
+    """Tell whether lists and objects of a JSON text are nested so deeply that whoever looks into them fails."""
+    if text.count("[") + text.count("{") <= _DEPTH_MAX:
+        return False
+    level = [value]
+    for _ in range(_DEPTH_MAX):
+        inner = (one.values() if one.__class__ is dict else one for one in level if one.__class__ in _CONTAINERS)
+        level = [one for items in inner for one in items if one.__class__ in _CONTAINERS]
+        if not level:
+            return False
+    return True
 
 
 def _twice(path: Path, text: str, key: str) -> Problem:
@@ -102,9 +120,12 @@ def read_line(path: Path, text: str) -> Any:
     """Read a JSON text of one line, as `read_document` does, and fast where nothing is wrong."""
     if not _ESCAPED.search(text):
         try:
-            return _STRICT.decode(text)
+            found = _STRICT.decode(text)
         except (ValueError, ArithmeticError, RecursionError):
             pass
+        else:
+            if not is_too_deep(text, found):
+                return found
     return read_document(path, text).value
 
 

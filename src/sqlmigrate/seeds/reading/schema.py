@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 KEYWORD = "x-sqlmigrate"
 _VALUES = frozenset({KEYWORD, "const", "default", "enum", "examples"})  # of a schema, these hold no schemas
 _ERRORS_MAX = 100
-_REFERENCES_MAX = 10
 _KINDS = {bool: "boolean", int: "number", float: "number", list: "array", dict: "object", type(None): "null"}
 _SAID = {"$comment", "title", "description", "type"}
 _OF_FILE = {*_SAID, "$schema", "$id", "$defs", "properties", "required", "additionalProperties"}
@@ -229,21 +228,25 @@ def row_types(schema: Schema) -> dict[str, set[str]]:
     """Return the types that a schema allows for each key of a row, in its order; none where it names none."""
     node = _row(schema.value, schema.mapping.list)
     properties = node.get("properties", {}) if isinstance(node, dict) else {}
-    return {key: set(_types(schema.value, part, _REFERENCES_MAX)) for key, part in properties.items()}
+    return {key: set(_types(schema.value, part)) for key, part in properties.items()}
 
 
-def _types(value: dict[str, Any], part: Any, left: int) -> Iterator[str]:
-    if not isinstance(part, dict) or left == 0:
-        return
-    said = part.get("type", ())
-    yield from [said] if isinstance(said, str) else said
-    if "type" not in part:
-        for choice in (*part.get("enum", ()), *([part["const"]] if "const" in part else ())):
-            yield next((name for kind, name in _KINDS.items() if isinstance(choice, kind)), "string")
-        for choice in (*part.get("anyOf", ()), *part.get("oneOf", ())):
-            yield from _types(value, choice, left - 1)
-        if isinstance(reference := part.get("$ref"), str):
-            yield from _types(value, _named(value, reference), left - 1)
+def _types(value: dict[str, Any], part: Any) -> Iterator[str]:
+    """Yield the types of a part; each part is looked at once, however many others lead to it."""
+    seen, left = set(), [part]
+    while left:
+        part = left.pop()
+        if not isinstance(part, dict) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        said = part.get("type", ())
+        yield from [said] if isinstance(said, str) else said
+        if "type" not in part:
+            for choice in (*part.get("enum", ()), *([part["const"]] if "const" in part else ())):
+                yield next((name for kind, name in _KINDS.items() if isinstance(choice, kind)), "string")
+            left += (*part.get("anyOf", ()), *part.get("oneOf", ()))
+            if isinstance(reference := part.get("$ref"), str):
+                left.append(_named(value, reference))
 
 
 def _row(value: dict[str, Any], name: str) -> Any:

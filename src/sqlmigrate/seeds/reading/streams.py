@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
+from io import StringIO
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -86,12 +88,8 @@ class Table:
         """Yield the records, which may have line ends in cells with quotes, without their own line end."""
         lines = _lines(path, file, line)
         for number, text in lines:
-            while '"' in text and not cells.is_whole(text):
-                _, more = next(lines, (0, ""))
-                text += more  # noqa: PLW2901
-                if not more or len(text) > _LINE_MAX:
-                    raise refusal(Problem("a quote is opened here and never closed", Place(path, number)))
-            if record := text.removesuffix("\n").removesuffix("\r"):
+            whole = text if '"' not in text or cells.is_whole(text) else _closed(path, number, text, lines)
+            if record := whole.removesuffix("\n").removesuffix("\r"):
                 yield number, record
 
     def values(self, path: Path, number: int, text: str) -> dict[str, Any]:
@@ -297,12 +295,24 @@ def _header(path: Path, csv: Csv) -> tuple[list[str], int, int]:
         for number, text in Table(csv, [], {}).records(path, file, 0):
             place = Place(path, number, 1, text)
             keys = [key or "" for key in _cells(path, number, text, csv)]
+            counts = Counter(keys)
             for key in keys:
-                if not key or keys.count(key) > 1:
+                if not key or counts[key] > 1:
                     message = f"the key '{key}' appears twice" if key else "a cell of the header is empty"
                     raise refusal(Problem(message, place, "the first line names the key of each cell, each once"))
             return keys, file.tell(), number + text.count("\n")
     return [], 0, 0
+
+
+def _closed(path: Path, number: int, text: str, lines: Iterator[tuple[int, str]]) -> str:
+    """Return a record whose first line leaves a quote open, with the lines up to the one that closes it."""
+    whole = StringIO(text)
+    size = whole.seek(0, os.SEEK_END)
+    while size <= _LINE_MAX and (more := next(lines, (0, ""))[1]):
+        size += whole.write(more)
+        if not cells.is_whole(more):
+            return whole.getvalue()
+    raise refusal(Problem("a quote is opened here and never closed", Place(path, number)))
 
 
 def _cells(path: Path, number: int, text: str, csv: Csv) -> list[str | None]:

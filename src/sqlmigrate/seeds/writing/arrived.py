@@ -25,8 +25,9 @@ from sqlmigrate.seeds.writing.same_row import WrittenRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from sqlmigrate.seeds.model import Row, SeedFile, TableName
+    from sqlmigrate.seeds.model import Row, SeedFile, TableMapping, TableName
     from sqlmigrate.seeds.tables import Table
     from sqlmigrate.seeds.writing.same_row import Keys
     from sqlmigrate.seeds.writing.staging import Staged
@@ -70,12 +71,30 @@ class Arrivals:
 
     def different(self, file: SeedFile, rows: Mapping[Row, Mapping[str, Any]]) -> list[Row]:
         """Return those of the rows that are there with other values than these."""
-        found: list[Row] = []
+        return sorted(self._different(file.mapping, rows), key=lambda row: row.index)
+
+    def rewritten(self, known: Collection[Row]) -> Iterator[str]:
+        """Tell, file by file, of rows beside the `known` ones that are there with other values than were written."""
+        found: dict[Path, list[Row]] = {}
+        told = {(row.document.path, row.index) for row in known}  # a row that is read again is another object
+        for row in self._rewritten():
+            if (row.document.path, row.index) not in told:
+                found.setdefault(row.document.path, []).append(row)
+        for path, rows in found.items():
+            yield _rewritten(path, sorted(rows, key=lambda row: row.index))
+
+    def _rewritten(self) -> Iterator[Row]:
+        for rows in self.keys.by_table():
+            mapping, values = rows[0].row.mapping, {written.row: written.values for written in rows}
+            yield from self._different(mapping, values)
+        for staged in self.staged:
+            yield from staged.file.at(list(staged.different()))
+
+    def _different(self, mapping: TableMapping, rows: Mapping[Row, Mapping[str, Any]]) -> Iterator[Row]:
         for columns, batch in batches(rows):
-            query = statements.different(file.mapping, self.tables[file.mapping.table], columns)
+            query = statements.different(mapping, self.tables[mapping.table], columns)
             at = list(batch)
-            found += [at[position - 1] for position in _positions(self.conn, query, array(batch))]
-        return sorted(found, key=lambda row: row.index)
+            yield from (at[position - 1] for position in _positions(self.conn, query, array(batch)))
 
     def _missing(self) -> Iterator[WrittenRow]:
         """Ask each table which keys no row has."""
@@ -140,6 +159,15 @@ def kept(file: SeedFile, rows: Sequence[Row]) -> Iterator[str]:
             f"{count} from {file.mapping.table} and could not be updated: a trigger of the table keeps "
             f"{rows[0].label} ({rows[0].place()}) as it is"
         )
+
+
+def _rewritten(path: Path, rows: Sequence[Row]) -> str:
+    table = rows[0].mapping.table
+    count = f"{len(rows)} rows of {path.name} differ" if len(rows) > 1 else f"1 row of {path.name} differs"
+    return (
+        f"{count} from {table} after all rows are written: a trigger changes what is written of {rows[0].label} "
+        f"({rows[0].place()}); write it as the table has it, or change the trigger"
+    )
 
 
 def _other_keys(rows: Iterable[Row]) -> Iterator[str]:

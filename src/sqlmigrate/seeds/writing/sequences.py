@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from psycopg import sql
 from psycopg.rows import tuple_row
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ def move_behind(
                 text = f"the sequence {sequence} of {file.mapping.table}.{column} was moved to {highest}"
                 yield Moved(f"{text}, the highest number of {file.path.name}")
                 continue
+            setval = (
+                sql.SQL("SELECT setval({}, {})").format(sql.Literal(sequence), sql.SQL(str(highest))).as_string(conn)
+            )
             text = (
                 f"the sequence {sequence} of {file.mapping.table}.{filled[number]} may give numbers that "
-                f"{file.path.name} uses; the role may not move it: run SELECT setval('{sequence}', {highest}) "
-                "as its owner"
+                f"{file.path.name} uses; the role may not move it: run {setval} as its owner"
             )
             yield Moved(text, warning=True)
 

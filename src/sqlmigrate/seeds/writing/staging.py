@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from sqlmigrate.connection import undisturbed
 from sqlmigrate.seeds.model import StreamedRows
 from sqlmigrate.seeds.progress import tell
 from sqlmigrate.seeds.references import Pending
@@ -66,7 +67,7 @@ def is_large(seeds: SeedSet, file: SeedFile) -> bool:
 
 def may_stage(conn: psycopg.Connection[Any]) -> bool:
     """Tell whether the role may make temporary tables."""
-    with conn.cursor(row_factory=tuple_row) as cursor:
+    with undisturbed(conn), conn.cursor(row_factory=tuple_row) as cursor:
         found = cursor.execute(_MAY_STAGE, prepare=False).fetchone()
     return bool(found and found[0])
 
@@ -148,6 +149,12 @@ class Staged:
         """Yield the positions of rows whose keys no row of the table has."""
         for stage in self._stages.values():
             yield from (position for (position,) in self._run(statements.absent(self.file.mapping, self.table, stage)))
+
+    def different(self) -> Iterator[int]:
+        """Yield the positions of rows that are there with other values."""
+        for columns, stage in self._stages.items():
+            query = statements.different(self.file.mapping, self.table, columns, stage)
+            yield from (position for (position,) in self._run(query))
 
     def written(self, positions: Iterable[int]) -> dict[Row, dict[str, Any]]:
         """Return rows by their positions, with their values by the names of their columns."""

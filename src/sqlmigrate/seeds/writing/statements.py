@@ -82,11 +82,11 @@ WHERE NOT EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed})
 ORDER BY {position}
 """)
 _DIFFERENT = sql.SQL("""
-SELECT given.position
-FROM pg_catalog.json_array_elements(%s::pg_catalog.json) WITH ORDINALITY AS given (value, position)
-CROSS JOIN LATERAL pg_catalog.json_populate_record(NULL::{table}, given.value) AS seed
+WITH seed AS {source}
+SELECT {position}
+FROM seed
 WHERE EXISTS (SELECT FROM {table} AS present WHERE {present_is_seed} AND {seed_differs})
-ORDER BY given.position
+ORDER BY {position}
 """)
 _COMPARED = sql.SQL("""
 SELECT given.position, {there}, {differs}, {old}, {new}
@@ -289,10 +289,15 @@ def absent(mapping: TableMapping, table: Table, stage: Stage | None = None) -> s
     )
 
 
-def different(mapping: TableMapping, table: Table, columns: Sequence[str]) -> sql.Composed:
-    """Compose the search for rows that are there, but differ in these columns; it gives their positions."""
-    others = _others(mapping, table, columns)
+def different(mapping: TableMapping, table: Table, columns: Sequence[str], stage: Stage | None = None) -> sql.Composed:
+    """Compose the search for rows (of a JSON array, or in a stage) that are there, but differ in these columns.
+
+    It gives their positions.
+    """
+    others, position = _others(mapping, table, columns), _free_name(columns)
     return _DIFFERENT.format(
+        source=_source(mapping, columns, position, stage),
+        position=parts.name(position, "seed"),
         table=parts.relation(mapping.table),
         present_is_seed=parts.same(mapping.conflict, table, "present", "seed"),
         seed_differs=parts.differs(others, table, "seed"),

@@ -133,6 +133,8 @@ def write(
             if is_written or took:
                 warnings += arrivals.require_there(pruned=bool(took))
             kept = [arrivals.different(file, count.left) for file, count in zip(seeds.files, counts, strict=True)]
+            if is_written and any(table.has_triggers for table in tables.values()):
+                warnings += arrivals.rewritten({row for rows in kept for row in rows})
     except psycopg.Error as error:
         raise seed_error(conn, error) from error
     results = tuple(map(_result, seeds.files, counts, kept, _of_first(seeds, took)))

@@ -18,6 +18,10 @@ _CALLED = re.compile(r"([\w$\"]+)\s*\(")
 _SETTERS = frozenset({"set_config", "current_setting"})
 _SET_LOCAL = re.compile(r"set\s+local\s+([\w.]+)", re.IGNORECASE)
 _SET_CONFIG = re.compile(r"set_config\s*\(\s*'([^']*)'\s*,\s*'([^']*)'", re.IGNORECASE)
+_PATH_OF_BLOCK = re.compile(
+    r"(?:[;']|\b(?:begin|then|loop|else))\s*set\s+(?:local\s+|session\s+)?search_path\b|set_config\s*\(\s*'search_path'",
+    re.IGNORECASE,
+)
 _SETTING = re.compile(r"\b(?:set|reset)\b", re.IGNORECASE)
 
 
@@ -52,6 +56,22 @@ def value_set(statement: str, setting: str) -> str | None:
             return "DEFAULT"
         return str(constant.sval.sval if constant.HasField("sval") else constant.ival.ival)
     return next((match[2] for match in _SET_CONFIG.finditer(statement) if match[1].lower() == setting), None)
+
+
+def sets_path(statement: str) -> bool:
+    """Tell whether a statement, or a DO block, gives its session another search_path, or the login's own again.
+
+    A function that is made with a search_path of its own, and a role or database that gets one, change no session.
+    """
+    words = leading_words(statement, 3)
+    match words:
+        case ["reset" | "discard", "all", *_] | ["set", "schema", *_] | ["set", "local" | "session", "schema"]:
+            return True
+        case ["set" | "reset", *_]:
+            return value_set(statement, "search_path") is not None
+        case ["do" | "select" | "with" | "perform", *_]:
+            return bool(_PATH_OF_BLOCK.search(statement))
+    return False
 
 
 def names_setting(statement: str) -> bool:
