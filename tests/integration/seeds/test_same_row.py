@@ -134,7 +134,7 @@ def test_a_sequence_that_the_role_may_not_move_is_reported(conn, admin, seed_fil
 
     assert warning == (
         "the sequence public.t_id_seq of public.t.id may give numbers that t.yaml uses; "
-        "the role may not move it: run SELECT setval('public.t_id_seq', 7) as its owner"
+        "the role may not move it: run SELECT pg_catalog.setval('public.t_id_seq', 7) as its owner"
     )
 
 
