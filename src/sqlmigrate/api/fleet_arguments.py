@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 Targets = str | Path | Iterable[Mapping[str, Any]]
 """A file that lists targets, or the targets: mappings with the keys that such a file has."""
 STATE_DIR = ".sqlmigrate"
+_OF_SCRIPTS = (
+    "role", "search_path", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_waiters", "max_block",
+    "max_lag", "durable", "history_schema", "history_owners",
+)  # fmt: skip
 
 
 def settings(
@@ -40,6 +44,11 @@ def settings(
         sources={"targets": "an argument", "control_database_url": "an argument"},
     )
     return found, options
+
+
+def settings_of_run(given: Mapping[str, Any]) -> tuple[config.Config, Options]:
+    """Return the same for a function that runs scripts, from all of its arguments."""
+    return settings(**{name: given[name] for name in ("targets", "state_dir", "control_database", *_OF_SCRIPTS)})
 
 
 def listed(targets: Targets) -> Iterable[Mapping[str, Any]] | None:

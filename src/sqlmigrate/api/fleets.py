@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import events
 from sqlmigrate.api.arguments import SCHEMA, Time, checked, own_errors
-from sqlmigrate.api.fleet_arguments import STATE_DIR, call, listed, read_targets, settings, share
+from sqlmigrate.api.fleet_arguments import STATE_DIR, call, listed, read_targets, settings, settings_of_run, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -120,23 +120,7 @@ def fleet_apply(
     from sqlmigrate.fleet.model import Wanted  # noqa: PLC0415  same
     from sqlmigrate.fleet.waves import read_wish, share_out  # noqa: PLC0415  same
 
-    config, options = settings(
-        targets,
-        state_dir=state_dir,
-        control_database=control_database,
-        role=role,
-        search_path=search_path,
-        lock_timeout=lock_timeout,
-        lock_budget=lock_budget,
-        statement_timeout=statement_timeout,
-        wait_lock=wait_lock,
-        max_waiters=max_waiters,
-        max_block=max_block,
-        max_lag=max_lag,
-        durable=durable,
-        history_schema=history_schema,
-        history_owners=history_owners,
-    )
+    config, options = settings_of_run(locals())
     wanted = Wanted(
         to=to,
         phase=phase,
@@ -191,23 +175,7 @@ def fleet_resume(
 
     from sqlmigrate.fleet import project  # noqa: PLC0415  most programs have one database
 
-    config, options = settings(
-        targets,
-        state_dir=state_dir,
-        control_database=control_database,
-        role=role,
-        search_path=search_path,
-        lock_timeout=lock_timeout,
-        lock_budget=lock_budget,
-        statement_timeout=statement_timeout,
-        wait_lock=wait_lock,
-        max_waiters=max_waiters,
-        max_block=max_block,
-        max_lag=max_lag,
-        durable=durable,
-        history_schema=history_schema,
-        history_owners=history_owners,
-    )
+    config, options = settings_of_run(locals())
     with own_errors():
         fleet = read_targets(config, options, targets, migrations)
         record = project.ledger_of(config).find(run)
@@ -253,23 +221,7 @@ def fleet_rollback(
     """
     from sqlmigrate.fleet import project  # noqa: PLC0415  most programs have one database
 
-    config, options = settings(
-        targets,
-        state_dir=state_dir,
-        control_database=control_database,
-        role=role,
-        search_path=search_path,
-        lock_timeout=lock_timeout,
-        lock_budget=lock_budget,
-        statement_timeout=statement_timeout,
-        wait_lock=wait_lock,
-        max_waiters=max_waiters,
-        max_block=max_block,
-        max_lag=max_lag,
-        durable=durable,
-        history_schema=history_schema,
-        history_owners=history_owners,
-    )
+    config, options = settings_of_run(locals())
     with own_errors():
         fleet = read_targets(config, options, targets, migrations)
         taken = project.ledger_of(config).find(run)
