@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ConfigError, InventoryError, Place, Problem, SeedError, UsageError
 from sqlmigrate.fleet.inventory.checking import checked
@@ -18,7 +18,7 @@ from sqlmigrate.fleet.inventory.rows import of_csv, of_json_lines, of_values
 from sqlmigrate.seeds.reading.document import parse, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.config import Config
     from sqlmigrate.fleet.inventory.model import Target
@@ -43,6 +43,15 @@ def read(config: Config) -> tuple[Target, ...]:
     except SeedError as error:
         problems = shortened([_without_text(problem) for problem in error.problems])
         raise InventoryError(f"the list of targets is refused ({config.source(kind)})", problems) from None
+
+
+def of(values: Iterable[Mapping[str, Any]]) -> tuple[Target, ...]:
+    """Check targets that a program gives; raises InventoryError with everything that is wrong with them."""
+    try:
+        return checked(of_values(Path("targets"), enumerate(values, 1)))
+    except SeedError as error:
+        problems = shortened([_without_text(problem) for problem in error.problems])
+        raise InventoryError("the list of targets is refused", problems) from None
 
 
 def shortened(problems: Sequence[Problem]) -> list[Problem]:

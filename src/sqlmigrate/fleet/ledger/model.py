@@ -117,6 +117,11 @@ class RunRecord:
     ended: str | None = None
     why: str | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether every target is where it was to be brought."""
+        return all(entry.state in WELL for entry in self.all_entries())
+
     def last_moment(self) -> str:
         """Return when something of this run was written down last."""
         return max((self.head.began, self.ended or "", *(entry.at for entry in self.entries.values())))
