@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -201,3 +202,26 @@ def test_lines_that_somebody_has_made_up_are_passed_over(ledger):
         writer.write({"kind": "resumed", "at": "x", "files": 7})
 
     assert ledger.find("last") == RunRecord(head())
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_a_folder_that_others_may_write_to_holds_no_ledger(ledger, mode):
+    with ledger.begun(head()):
+        pass
+    ledger.folder.chmod(mode)
+
+    for call in (ledger.runs, lambda: ledger.find("last"), lambda: ledger.one(head().run_id)):
+        with pytest.raises(Error, match="is not read: anybody may write to it"):
+            call()
+    with pytest.raises(Error, match="is not read: anybody may write to it"), ledger.begun(head()):
+        pass
+
+
+def test_a_folder_of_somebody_else_holds_no_ledger(ledger):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    ledger.folder.mkdir(mode=0o700, parents=True)
+    os.chown(ledger.folder, 65534, 65534)
+
+    with pytest.raises(Error, match="is not read: it belongs to"):
+        ledger.runs()
