@@ -108,8 +108,8 @@ def _grown(results: Results, chosen: Collection[str], bench: Bench, options: arg
     if "scale" in chosen:
         results.scale = scaling(replace(bench, rounds=1), options)
     if "fleets" in chosen:
-        results.growth += fleets(bench, options.tenants)
-        results.scale += simulated(bench.place, options.targets)
+        results.fleets = fleets(bench, options.tenants, options.databases)
+        results.simulated = simulated(bench.place, options.targets)
     if "machines" in chosen:
         results.fleeting += machines(bench.place, options.machine_targets)
 
@@ -135,6 +135,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--scale", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="migrations of scale")
     parser.add_argument("--scale-tables", type=int, nargs="+", default=[100, 1000, 10_000], help="tables of scale")
     parser.add_argument("--tenants", type=int, default=1000, metavar="N", help="schemas of a fleet")
+    parser.add_argument("--databases", type=int, default=200, metavar="N", help="databases of a fleet")
     parser.add_argument("--targets", type=int, default=100_000, metavar="N", help="simulated targets of a fleet")
     parser.add_argument("--machine-targets", type=int, default=10_000, metavar="N", help="of a fleet on many machines")
     parser.add_argument("--sessions", type=int, default=200, metavar="N", help="sessions that a guard lets go")
