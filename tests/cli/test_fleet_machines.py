@@ -114,7 +114,7 @@ def test_coordinator_workers_and_scheduler_are_lost_one_after_the_other_and_resu
     fleet.project(names, BLOCKED)
     resume = ("fleet", "resume", "last", "--scheduler", fleet.address, "--json")
     env = fleet.env("coordinator")
-    impatient = env | {"SQLMIGRATE_SCHEDULER_PATIENCE": "5s"}
+    impatient = env | {"SQLMIGRATE_SCHEDULER_PATIENCE": "7s"}
     with blocked(fleet) as session:
         with started(*fleet.apply(), env=env, cwd=fleet.root) as process:
             waiting(fleet, 2)
@@ -159,10 +159,10 @@ def test_what_does_not_fit_is_said_before_the_first_target(fleet):
     fleet.project(["one", "two"], "CREATE TABLE a ();\n", tags="region=mars canary")
     strange = fleet.start_worker("--resources", "region=mars", TENANTS_URL=" ")
     unknown = run(fleet, *fleet.apply())
-    assert unknown.status == 2
-    assert "cannot work on one: the variable TENANTS_URL, which is to hold its URL, is not set" in unknown.stderr
     fleet.workers.remove(strange)
     strange.kill()
+    assert unknown.status == 2
+    assert "cannot work on one, two: the variable TENANTS_URL, which is to hold its URL, is not set" in unknown.stderr
 
     assert [fleet.history(name) for name in ("one", "two")] == [[], []]
 

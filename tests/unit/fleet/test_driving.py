@@ -213,3 +213,21 @@ def test_one_that_was_blocked_and_is_not_tried_again_is_left_with_who_was_in_the
 
     assert ledger.last() == {"a": State.LEFT, "b": State.DONE}
     assert (ledger.entries[-1].blocker, ledger.ended) == ("pid 7", "interrupted")
+
+
+def test_a_run_whose_hands_are_lost_ends_and_says_of_which_targets_nobody_knows():
+    held = []
+
+    def never(order):
+        held.append(order.target)
+        return Future()
+
+    driver, ledger, steps = driven(done, "ab", "c")
+    driver.submit = never
+    driver.lose(Stop.NO_WORKERS)
+    driver.drive()
+
+    assert held == ["a", "b"]
+    assert ledger.last() == {"a": State.INTERRUPTED, "b": State.INTERRUPTED}
+    assert ledger.ended == "no worker is left"
+    assert [(step.why, step.running) for step in steps if isinstance(step, Stopping)] == [(Stop.NO_WORKERS, 2)]

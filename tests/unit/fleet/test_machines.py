@@ -5,16 +5,18 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
-from sqlmigrate.errors import ConfigError, UsageError
+from sqlmigrate.errors import ConfigError, Error, UsageError
+from sqlmigrate.fleet.coordinator import Stop
 from sqlmigrate.fleet.inventory import Target
 from sqlmigrate.fleet.machines import guard, needs, tasks, versions, wire
 from sqlmigrate.fleet.machines.address import address_of
+from sqlmigrate.fleet.machines.crew import Crew
 from sqlmigrate.fleet.machines.reaching import SchedulerUnreachable, knock
 from sqlmigrate.fleet.model import Failure, Outcome, Verdict, Wanted
 from sqlmigrate.fleet.order import Order
@@ -23,6 +25,7 @@ from sqlmigrate.fleet.standing import Kind, Standing
 from sqlmigrate.fleet.waves import read_wish
 from sqlmigrate.history.model import Run
 from support.machines import certificates, free_port
+from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +192,84 @@ def test_a_coordinator_needs_no_variable_of_the_workers(monkeypatch):
         "z: it is not in the list of targets here",
         "a: the variable NOWHERE_URL, which is to hold its URL, is not set",
     ]
+
+
+@dataclass
+class Dask:
+    """A client of Dask's that hands nothing out: its tasks end as a test says."""
+
+    handles: list = field(default_factory=list)
+
+    def submit(self, _function, _call, number, *_texts, **_how):
+        self.handles.append(Handle(number))
+        return self.handles[-1]
+
+
+@dataclass
+class Handle:
+    number: str
+    status: str = "pending"
+    released: bool = False
+
+    def add_done_callback(self, call):
+        self.call = call
+
+    def release(self):
+        self.released = True
+
+    def end(self, status):
+        self.status = status
+        self.call(self)
+
+
+@pytest.fixture
+def asked():
+    """A crew that was asked to bring a target of region eu somewhere: it, Dask's handle, the future, who is lost."""
+    crew, lost = Crew(Dask(), 0.0, {"t": frozenset({"region=eu"})}), []
+    crew._lost = lost.append
+    future = crew.submit(Order("t", Wanted(), Run("r"), Options()))
+    return crew, crew.client.handles[0], future, lost
+
+
+def test_what_is_told_first_counts_and_a_second_time_is_none(asked):
+    crew, handle, future, lost = asked
+    for verdict in (Verdict.DONE, Verdict.FAILED):
+        crew._heard((0.0, [handle.number, wire.write(Outcome("t", verdict))]))
+    handle.end("cancelled")  # it was released
+
+    assert (future.result(0).verdict, handle.released, lost) == (Verdict.DONE, True, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("error", "the workers that had it were lost"), ("finished", "what became of it was not told")],
+)
+def test_an_order_of_which_nobody_tells_is_an_error_in_words(asked, status, words):
+    _, handle, future, lost = asked
+    handle.end(status)
+
+    with pytest.raises(Error, match=words):
+        future.result(0)
+    assert lost == []
+
+
+def test_orders_that_are_taken_away_mean_that_the_scheduler_is_lost(asked):
+    _, handle, future, lost = asked
+    handle.end("cancelled")
+
+    assert (future.done(), lost) == (False, [Stop.SCHEDULER_LOST])
+
+
+def test_an_order_that_nobody_may_have_any_more_is_given_up_in_time(asked):
+    crew, _, future, _ = asked
+    crew._give_up([frozenset()])
+    crew._give_up([frozenset({"region=eu"})])
+    crew._give_up([frozenset()])
+    assert not future.done()
+    wait_until(lambda: crew._give_up([frozenset()]) or future.done())
+
+    with pytest.raises(Error, match="no worker is left with region=eu"):
+        future.result(0)
 
 
 def test_the_tasks_that_may_be_named_are_there():

@@ -33,6 +33,7 @@ T = TypeVar("T")
 _TOGETHER = 20  # targets that one task looks at
 _LOOKS = 10  # within the patience
 _LEAST, _MOST = 0.2, 2.0  # seconds between two looks
+_FIRST = 30.0  # seconds for an answer before the first target, at least: nothing hangs on it yet
 _CLOSE = 3.0  # seconds for a goodbye
 
 
@@ -88,18 +89,18 @@ class Crew:
             self._end.set()
             watcher.join(self.patience + _CLOSE)
 
-    def inquire(self, asked: Coroutine[Any, Any, Any]) -> Any:
-        """Return what the scheduler answers; raises Error where it does not in time."""
+    def inquire(self, asked: Coroutine[Any, Any, Any], *, first: bool = False) -> Any:
+        """Return what the scheduler answers; raises Error where it does not in time, which is more at `first`."""
         waiting = asyncio.run_coroutine_threadsafe(asked, self.client.loop.asyncio_loop)
         try:
-            return waiting.result(self.patience)
+            return waiting.result(max(self.patience, _FIRST) if first else self.patience)
         except Exception as error:  # noqa: BLE001  of Dask, of its network, or time that is over
             waiting.cancel()
             raise Error(f"the scheduler does not answer: {type(error).__name__}") from None
 
-    def look(self) -> dict[str, Any]:
+    def look(self, *, first: bool = False) -> dict[str, Any]:
         """Ask the scheduler who is there, and take it in; raises Error where it does not answer in time."""
-        found: dict[str, Any] = self.inquire(self.client.scheduler.identity(n_workers=-1))
+        found: dict[str, Any] = self.inquire(self.client.scheduler.identity(n_workers=-1), first=first)
         now = time.monotonic()
         self.workers = {where: self._worker(where, told, now) for where, told in found["workers"].items()}
         return found
@@ -280,9 +281,13 @@ def _connected(address: str, security: Any, patience: float) -> Iterator[Any]:
         try:
             connect: Any = distributed.Client
             client = connect(
-                address, security=security, set_as_default=False, direct_to_workers=False, timeout=patience,
+                address,
+                security=security,
+                set_as_default=False,
+                direct_to_workers=False,
+                timeout=max(patience, _FIRST),
                 name="sqlmigrate",
-            )  # fmt: skip
+            )
         except Exception as error:  # noqa: BLE001  of Dask
             raise Error(f"the scheduler at {address} does not answer: {type(error).__name__}") from None
         try:

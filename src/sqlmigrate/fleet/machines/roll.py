@@ -11,15 +11,16 @@ from sqlmigrate.fleet.machines import needs, versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from sqlmigrate.fleet.machines.crew import Crew
+    from sqlmigrate.fleet.machines.crew import Crew, Worker
 
 _NAMED = 5
 _PACKAGE = "pg-sqlmigrate"
+_SECONDS = 30.0  # for an answer, at least: nothing hangs on it yet
 
 
 def require_fitting(crew: Crew, warn: Callable[[str], None]) -> None:
     """Refuse other versions, strange workers, and targets that no worker may have; raises UsageError."""
-    found = crew.look()
+    found = crew.look(first=True)
     if (told := found.get(versions.KEY)) is None:
         told = _asked_of(crew)
         warn("the scheduler is Dask's own, which runs the code of whoever has a certificate: see Many machines")
@@ -33,7 +34,7 @@ def require_fitting(crew: Crew, warn: Callable[[str], None]) -> None:
 
 def _asked_of(crew: Crew) -> dict[str, str]:
     """Return the versions of a scheduler that is Dask's own."""
-    packages = crew.inquire(crew.client.scheduler.versions(packages=[_PACKAGE]))["packages"]
+    packages = crew.inquire(crew.client.scheduler.versions(packages=[_PACKAGE]), first=True)["packages"]
     python = ".".join(str(packages.get("python", "")).split(".")[:2])
     return {"sqlmigrate": packages.get(_PACKAGE), "dask": packages.get("distributed"), "python": python}
 
@@ -64,19 +65,20 @@ def call_roll(crew: Crew, files: str, warn: Callable[[str], None]) -> None:
     }
     asked = crew.report_in(mine)
     problems: list[Problem] = []
-    end = time.monotonic() + crew.patience
+    answered: list[Worker] = []
+    end = time.monotonic() + max(crew.patience, _SECONDS)
     for where, future in asked.items():
         worker = crew.workers[where]
         try:
             told = future.result(max(end - time.monotonic(), 0.0))
         except Exception:  # noqa: BLE001  lost, or too slow
             warn(f"worker {worker.name} does not answer, and is not counted on")
-            worker.seen = -crew.patience
             continue
+        answered.append(worker)
         problems += _problems(worker.name, told, files)
     if problems:
         raise InventoryError("workers do not fit this run", problems)
-    _require_reached(crew, [worker.resources for worker in crew.alive().values()])
+    _require_reached(crew, [worker.resources for worker in answered])
 
 
 def _problems(name: str, told: Mapping[str, Any], files: str) -> Iterator[Problem]:
@@ -88,7 +90,7 @@ def _problems(name: str, told: Mapping[str, Any], files: str) -> Iterator[Proble
         yield Problem(f"worker {name} has other migrations than are here", hint=hint)
     yield from (Problem(f"worker {name} cannot work on {what}") for what in told["wrong"])
     if more := told["count"] - len(told["wrong"]):
-        yield Problem(f"worker {name} cannot work on {more:,} more")
+        yield Problem(f"worker {name} has {more:,} more reasons why it cannot work on targets")
 
 
 def _some(names: list[str]) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _CALLS = 4
 """So many calls of the command are worked for at a time with what was read once for each."""
 _NAMED = 20
-"""So many targets are named of which something is wrong; the rest is a number."""
+"""So many reasons are told why targets cannot be worked on; the rest is a number."""
 
 
 @dataclass(slots=True)
