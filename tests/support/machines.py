@@ -78,7 +78,7 @@ class Machines:
     root: Path
     server: PrivateServer
     database: str
-    port: int = field(default_factory=free_port)
+    port: int = 0  # that of the first scheduler, which chooses it; the next ones come back to it
     scheduler: Process | None = None
     workers: list[Process] = field(default_factory=list)
     ever: list[Process] = field(default_factory=list)
@@ -109,7 +109,8 @@ class Machines:
 
     def start_scheduler(self) -> Process:
         self.scheduler = self._start("scheduler", "--listen", self.address, env=self.env("scheduler"))
-        self.scheduler.wait_for("scheduler at")
+        self.scheduler.wait_for("scheduler at tls://127.0.0.1:")
+        self.port = int(self.scheduler.said.rpartition(":")[2])
         return self.scheduler
 
     def start_worker(self, *words: str, ready: bool = True, program: str | None = None, **more: str) -> Process:

@@ -14,6 +14,7 @@ Examples:
   sqlmigrate fleet report last           what became of each target
   sqlmigrate fleet resume last           go on with what is left
   sqlmigrate fleet rollback last --yes   take back what that run did
+  sqlmigrate fleet worker --scheduler tls://hub:8786 --resources region=eu
 """
 
 
