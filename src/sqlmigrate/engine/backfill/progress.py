@@ -58,11 +58,10 @@ class Progress:
         known = {item.name for item in fields(cls)}
         try:
             made = record(cls, {name: value for name, value in found.items() if name in known})
-            if not all(isinstance(text, str) for text in (*made.key, *(made.position or ()))):
-                raise TypeError("a column or a bound is no text")
         except TypeError as error:
-            message = f"the journal's progress of batches is none that sqlmigrate has written: {error}"
-            raise HistoryError(message, hint="restore the row of the journal as it was") from None
+            raise _made_up(str(error)) from None
+        if not all(isinstance(text, str) for text in (*made.key, *(made.position or ()))):
+            raise _made_up("a column or a bound is no text")
         return made
 
     @property
@@ -95,3 +94,8 @@ class Progress:
     def took(self, changed: int, seconds: float) -> Progress:
         """Return it with what the last batch has changed, and how long it took; the next step writes that down."""
         return replace(self, changed=self.changed + changed, seconds=round(self.seconds + seconds, 3))
+
+
+def _made_up(reason: str) -> HistoryError:
+    message = f"the journal's progress of batches is none that sqlmigrate has written: {reason}"
+    return HistoryError(message, hint="restore the row of the journal as it was")
