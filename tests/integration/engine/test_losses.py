@@ -240,7 +240,7 @@ PLANNED = {
 """What PostgreSQL calls as soon as it plans a query of a table, with the rights of whoever asks."""
 
 
-FIRST_WITHOUT_OWN_GRANTS = 160000
+FIRST_WITHOUT_OWN_GRANTS = 150000
 
 
 def test_nothing_that_planning_calls_runs_for_a_count(base, database):
