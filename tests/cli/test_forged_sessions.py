@@ -54,7 +54,7 @@ def test_nobody_waits_for_it(project, target, sqlmigrate, forger):
 
 
 def test_a_role_that_can_become_a_writer_is_waited_for(target, sqlmigrate, project, forger):
-    """Its rights need not be its own: a login may be given a role (ALTER ROLE ... SET role) that it does not inherit."""
+    """Its rights need not be its own: a login may have a role (ALTER ROLE ... SET role) that it does not inherit."""
     project.migration("1_a", SCRIPT.format(0))
     assert sqlmigrate("apply").status == 6
     with target.connect_superuser() as admin:
