@@ -121,11 +121,11 @@ def _verdict(record: RunRecord) -> Html:
 
 def _next(record: RunRecord) -> Iterator[str]:
     """Say how one goes on from here: with what is left, or back."""
-    run = shlex.quote(record.head.run_id[:8])
+    quoted = shlex.quote(record.head.run_id[:8])
     if sums.tone(record) != "fine":
-        yield f"To go on with what is left: `sqlmigrate fleet resume {run}`"
+        yield f"To go on with what is left: `sqlmigrate fleet resume {quoted}`"
     if record.head.wanted.operation == "apply" and record.counts()[State.DONE]:
-        yield f"To take it back: `sqlmigrate fleet rollback {run}`"
+        yield f"To take it back: `sqlmigrate fleet rollback {quoted}`"
 
 
 def _with_code(text: str) -> list[Html | str]:
