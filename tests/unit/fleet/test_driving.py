@@ -213,3 +213,26 @@ def test_one_that_was_blocked_and_is_not_tried_again_is_left_with_who_was_in_the
 
     assert ledger.last() == {"a": State.LEFT, "b": State.DONE}
     assert (ledger.entries[-1].blocker, ledger.ended) == ("pid 7", "interrupted")
+
+
+def test_a_target_that_leads_to_the_history_of_another_one_is_named_and_tried_no_more():
+    def task(order):
+        where = {"a": "here", "b": "there", "twin": "here"}[order.target]
+        verdict = Verdict.BLOCKED if order.target == "twin" else Verdict.DONE
+        return Outcome(order.target, verdict, where=where)
+
+    driver, ledger, _ = driven(task, ["a", "b", "twin"], limits=Limits(concurrency=1))
+    driver.drive()
+
+    assert ledger.last() == {"a": State.DONE, "b": State.DONE, "twin": State.FAILED}
+    assert ledger.entries[-1].failure.message == "it is the same as a: its address leads to the same history"
+
+
+def test_a_target_that_is_tried_twice_is_not_taken_for_another_one():
+    def task(order):
+        return Outcome(order.target, Verdict.DONE if order.patient else Verdict.BLOCKED, where=order.target)
+
+    driver, ledger, _ = driven(task, "ab", limits=Limits(concurrency=1))
+    driver.drive()
+
+    assert ledger.last() == {"a": State.DONE, "b": State.DONE}
