@@ -107,8 +107,8 @@ def _grown(results: Results, chosen: Collection[str], bench: Bench, options: arg
     if "scale" in chosen:
         results.scale = scaling(replace(bench, rounds=1), options)
     if "fleets" in chosen:
-        results.growth += fleets(bench, options.tenants)
-        results.scale += simulated(bench.place, options.targets)
+        results.fleets = fleets(bench, options.tenants, options.databases)
+        results.simulated = simulated(bench.place, options.targets)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -132,6 +132,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--scale", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="migrations of scale")
     parser.add_argument("--scale-tables", type=int, nargs="+", default=[100, 1000, 10_000], help="tables of scale")
     parser.add_argument("--tenants", type=int, default=1000, metavar="N", help="schemas of a fleet")
+    parser.add_argument("--databases", type=int, default=200, metavar="N", help="databases of a fleet")
     parser.add_argument("--targets", type=int, default=100_000, metavar="N", help="simulated targets of a fleet")
     parser.add_argument("--sessions", type=int, default=200, metavar="N", help="sessions that a guard lets go")
     parser.add_argument("--max-block", type=float, default=1000.0, metavar="MS", help="how long they may wait")

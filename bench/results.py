@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from batches import Changed
     from comparing import Row
+    from fleets import Fleet, Simulated
     from growing import Growth, Scale
     from guarding import Guarded, Watched
     from judging import Judged
@@ -44,6 +45,8 @@ class Results:
     proofs: list[Proving] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     scale: list[Scale] = field(default_factory=list)
+    fleets: list[Fleet] = field(default_factory=list)
+    simulated: list[Simulated] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
     guarded: list[Guarded] = field(default_factory=list)
     watched: list[Watched] = field(default_factory=list)
@@ -83,6 +86,7 @@ def as_markdown(results: Results, targets: Sequence[Target]) -> str:
         *_start(results),
         *_large(results),
         *_growth(results),
+        *_fleets(results),
         *_guards(results),
         *_changed(results),
     ]
@@ -215,6 +219,29 @@ def _large(results: Results) -> list[str]:
             for row in results.proofs
         ]
         parts.append("## Proofs\n\n" + table(["", "", "wall s", "times psql: up, down, up"], rows))
+    return parts
+
+
+def _fleets(results: Results) -> list[str]:
+    parts = []
+    if results.fleets:
+        heads = ["", "targets", "wall s", "loop of psql", "times", "CPU ms each", "nothing to do", "its wall", "status"]
+        rows = []
+        for row in results.fleets:
+            each = (row.cpu, row.nothing, row.nothing_wall, row.status)
+            ours = [f"{row.wall:.1f}", f"{row.loop:.1f}", f"{row.wall / row.loop:.2f}"]
+            rows.append([row.what, f"{row.targets:,}", *ours, *(f"{1000 * seconds:.1f}" for seconds in each)])
+        parts.append("## Fleets\n\n" + table(heads, rows))
+    if results.simulated:
+        heads = ["", "targets", "first target s", "wall s", "CPU s", "peak MB", "lines"]
+        rows = [
+            [
+                *(row.what, f"{row.targets:,}", f"{row.first:.1f}", f"{row.wall:.1f}", f"{row.cpu:.1f}"),
+                *(f"{row.peak / 2**20:.0f}", f"{row.lines:,}"),
+            ]
+            for row in results.simulated
+        ]
+        parts.append("## Targets that do nothing\n\n" + table(heads, rows))
     return parts
 
 

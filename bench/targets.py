@@ -16,13 +16,23 @@ _TIMES_PSQL, _TIMES_FLOOR, _TIMES_PSQL_DUMP = 1.25, {MANY: 1.3, THOUSAND: 1.2}, 
 _TIMES_PSQL_PAIRS = 7.0
 _WAIT, _TIMES_ALONE = 1.0, 3.0
 _TRIPS, _READER, _PEAK = 4.0, 0.2, 150.0
+_NOTHING, _LINES = 15.0, 60
 _OURS, _FLOOR = "sqlmigrate", "psql"
 
 
 def targets(results: Results) -> list[Target]:
     """Compare the figures with what is asked of them; a part that was not run has no targets."""
     found = [*_small(results), *_trips(results), *_start(results), *_large(results), *_proofs(results)]
-    return [*found, *_growth(results), *_changed(results)]
+    return [*found, *_growth(results), *_changed(results), *_fleets(results)]
+
+
+def _fleets(results: Results) -> list[Target]:
+    """Ask that a target with nothing to do costs little, and that the screen is one however many there are."""
+    found = [
+        Target(f"{row.what}, nothing to do: ms of CPU each", _NOTHING, 1000 * row.nothing) for row in results.fleets
+    ]
+    runs = [row for row in results.simulated if "apply" in row.what]
+    return found + [Target(f"{row.what}, {row.targets:,}: lines on the screen", _LINES, row.lines) for row in runs]
 
 
 def _changed(results: Results) -> list[Target]:

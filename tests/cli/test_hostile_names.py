@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 
@@ -61,6 +62,12 @@ CREATE DOMAIN pg_temp.oid AS pg_catalog.oid CHECK (app.hostile('type pg_temp.oid
 CREATE DOMAIN pg_temp.uuid AS pg_catalog.uuid CHECK (app.hostile('type pg_temp.uuid'));
 CREATE DOMAIN pg_temp.regclass AS pg_catalog.regclass CHECK (app.hostile('type pg_temp.regclass'));
 ALTER TABLE app.things ADD COLUMN temporary boolean;
+"""
+BATCHES = """-- transactional: false
+-- sqlmigrate-batch: table=public.llms key=id
+-- sqlmigrate-throttle: waiters=5 vacuum=wait oldest=1h slots=100GB wal=900MB/s
+UPDATE public.llms SET provider = 'r' WHERE id OPERATOR(pg_catalog.>=) $1 AND id OPERATOR(pg_catalog.<=) $2
+   AND provider OPERATOR(pg_catalog.<>) 'r'::pg_catalog.text;
 """
 LLM_ROWS = "llms:\n  - {model_code: a, provider: p}\n  - {model_code: b, provider: p}\n"
 AGENT_ROWS = "agents:\n  - {agent_type: T, llm_model_code: a}\n"
@@ -128,6 +135,30 @@ def test_no_command_uses_what_stands_in_its_way(login, files, project, run):
     for name in ("0002.outside.sql", "0002.outside.rollback.sql"):
         (project.directory / name).unlink()
     run("apply", "-y", "--single-transaction")
+
+
+@pytest.mark.parametrize("hostile", [WORST], indirect=True)
+def test_seeds_of_every_size_batches_and_fleets_use_none(login, files, project, run):
+    run("apply", "-y", "--steps", "1")
+    files.file("llms", LLMS | {"prune": "delete"}, LLM_ROWS)
+    run("seed")
+    files.file("llms", LLMS | {"prune": "delete"}, LLM_ROWS.partition("  - {model_code: b")[0])
+    run("seed", "diff")
+    assert "1 pruned" in run("seed", "--prune")
+    run("seed", "schema", "public.agents")
+    run("seed", "export", "public.llms", "--where", "provider IS NOT NULL")
+    run("seed", "export", "public.agents", "--format", "csv", "--key", "agent_type", "--data", "elsewhere")
+    (project.root / "data/agents.yaml").unlink()
+    (project.root / "data/llms.yaml").unlink()
+    rows = "".join(f"m{number},p\n" for number in range(10_000))
+    (project.root / "data/llms.csv").write_text(f"model_code,provider\na,p\n{rows}")
+    assert "10000 inserted" in run("seed")
+    project.migration("0002.outside", BATCHES, rollback="SELECT 1;\n")
+    run("apply", "-y", "--steps", "1")
+    run("backfill", "status")
+    (project.root / "targets.json").write_text(json.dumps({"targets": [{"name": "one", "url": login.superuser_url}]}))
+    run("fleet", "status", "--targets", "targets.json")
+    run("fleet", "apply", "--targets", "targets.json", "-y")
 
 
 @pytest.mark.parametrize("hostile", [WORST], indirect=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlmigrate.errors import (
     ConfirmationRequired,
     ConnectionFailed,
     Error,
+    ExecutionError,
     HalfWayError,
     HistoryError,
     MigrationsError,
@@ -476,3 +478,22 @@ def test_the_parts_of_a_url_reach_libpq():
         "port": "5433",
         "sslmode": "require",
     }
+
+
+FORGED = "x\n::error::forged\n##vso[task]forged\u2028\x1b[2J"
+
+
+def test_no_text_of_a_server_begins_a_line_of_yoyos_log(ours, directory, caplog):
+    text = "E'" + "".join(f"\\u{ord(letter):04x}" for letter in FORGED) + "'"
+    (directory / "0.notice.sql").write_text(f"DO $$ BEGIN RAISE WARNING USING MESSAGE = {text}; END $$;")
+    raised = f"RAISE EXCEPTION USING MESSAGE = {text}, HINT = {text}"
+    (directory / "1.error.sql").write_text(f"DO $$ BEGIN {raised}; END $$;")
+    caplog.set_level("INFO")
+
+    with pytest.raises(ExecutionError) as caught:
+        ours.apply("0.notice", "1.error")
+
+    said = [*(record.getMessage() for record in caplog.records), *traceback.format_exception_only(caught.value)]
+    lines = [line for text in said for line in text.splitlines()]
+    assert sum("forged" in line for line in lines) >= 4
+    assert [line for line in lines if line.lstrip().startswith("::") or "##vso" in line or "\x1b" in line] == []

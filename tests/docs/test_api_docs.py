@@ -133,7 +133,6 @@ def test_every_error_that_the_functions_raise_is_in_the_table():
     table = PAGE[PAGE.index("| error |") :].split("\n\n")[0]
     told = set(re.findall(r"`(\w+)`", "".join(line.split(" | ")[0] for line in table.splitlines())))
     offline = {"Error", "ConfirmationRequired", "ScriptError", "Bug"}  # a verdict holds it
-    offline |= {"InventoryError"}  # of `fleet`, which has no functions
 
     assert told == {name for name, kind in vars(errors).items() if is_error(kind)} - offline
 

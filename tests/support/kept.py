@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 
 from fixtures.project import Project
@@ -9,6 +10,7 @@ from sqlmigrate import connection, events, roundtrip, shadow
 from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.roundtrip import Runner
+from sqlmigrate.schema.as_data import as_data, from_data, kept
 from sqlmigrate.schema.read import read_schema
 from sqlmigrate.shadow import Settings
 
@@ -86,4 +88,9 @@ def behind(project: Project, *, cache: int = SIZE, count: int = len(HISTORY), ur
                 name for (name,) in session.execute("SELECT relname FROM pg_class WHERE relkind = 'r'").fetchall()
             }
             state = session.execute(STATE).fetchone() if {"a", "b"} <= tables else None
-            return read_schema(session).schema.fingerprint(), state, told
+            found = read_schema(session)
+            if ground.known is not None:
+                assert found.origin.goes_on_from(ground.known.origin)
+                assert read_schema(session, since=ground.known).schema == found.schema
+                assert from_data(json.loads(json.dumps(as_data(found)))) == kept(found)
+            return found.schema.fingerprint(), state, told

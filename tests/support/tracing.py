@@ -10,6 +10,7 @@ from sqlmigrate import connection as connections
 from sqlmigrate.engine.wire.session import Options
 from sqlmigrate.migrations import ScriptRun
 from sqlmigrate.migrations.model import Operation
+from sqlmigrate.review.trace.follow import read_catalog
 from sqlmigrate.review.trace.passes import Pass
 from sqlmigrate.review.trace.tracer import Trace, Traced, merged, trace
 from sqlmigrate.shadow import Shadow, ShadowDatabase, Wanted, opened
@@ -65,9 +66,9 @@ def trace_one(shadow: Shadow, database: ShadowDatabase, text: str, *, alone: boo
 def run_whole(database: ShadowDatabase, text: str) -> Pass:
     """Run statements as the pass that follows the catalog does; nothing stays, since the script fails behind them."""
     with connections.session(database.conninfo) as session:
-        info = connections.probe(session)
+        info, found = connections.probe(session), read_catalog(session, since=None)
     script = script_from_text(Path("sql/0001.sql"), f"{text};\nSELECT 1 / 0")
-    run = Pass(database, ScriptRun("0001", "apply", script, transactional=True), OPTIONS, info, follow=True)
+    run = Pass(database, ScriptRun("0001", "apply", script, transactional=True), OPTIONS, info, found, follow=True)
     error = run.run()
     assert "division by zero" in str(error)
     return run

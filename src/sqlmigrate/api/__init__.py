@@ -1,4 +1,4 @@
-"""Do from Python what the command does: read, review, status, plan, apply, rollback, roundtrip, drift, seed.
+"""Do from Python what the command does: read, review, status, plan, apply, rollback, roundtrip, drift, seed, fleet.
 
 ::
 
@@ -23,6 +23,15 @@ from __future__ import annotations
 
 from sqlmigrate import errors, events
 from sqlmigrate.api.arguments import Time
+from sqlmigrate.api.fleets import (
+    fleet_apply,
+    fleet_drift,
+    fleet_plan,
+    fleet_resume,
+    fleet_rollback,
+    fleet_runs,
+    fleet_status,
+)
 from sqlmigrate.api.functions import (
     apply,
     needs_attention,
@@ -45,6 +54,7 @@ from sqlmigrate.seeds import SeedResult, SeedSet
 
 __all__ = [
     "Log", "Loss", "Migration", "Migrations", "Plan", "Result", "Running", "SeedResult", "SeedSet", "State", "Status",
-    "Time", "accept", "apply", "drift", "errors", "events", "history", "mark", "needs_attention", "plan", "plan_as_sql",
+    "Time", "accept", "apply", "drift", "errors", "events", "fleet_apply", "fleet_drift", "fleet_plan", "fleet_resume",
+    "fleet_rollback", "fleet_runs", "fleet_status", "history", "mark", "needs_attention", "plan", "plan_as_sql",
     "plan_rollback", "plan_rollback_as_sql", "read", "read_seeds", "review", "rollback", "roundtrip", "seed", "status",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
@@ -111,6 +111,29 @@ def _seeds(name: str, value: Any) -> Any:
     return value if isinstance(value, SeedSet) else _folder(name, value)
 
 
+def _targets(name: str, value: Any) -> Any:
+    if isinstance(value, (str, Path)):
+        return _folder(name, value)
+    if isinstance(value, (bytes, Mapping)) or not isinstance(value, Iterable):
+        raise _wrong(name, "the path of a file, or a list of mappings,", value)
+    found = tuple(value)
+    if wrong := [item for item in found if not isinstance(item, Mapping)]:
+        raise _wrong(name, "a mapping with the keys that a file has", wrong[0])
+    return found
+
+
+def _time(name: str, value: Any) -> Any:
+    if not isinstance(value, (int, str)) or isinstance(value, bool):
+        raise _wrong(name, "a time", value)
+    return value
+
+
+def _most(name: str, value: Any) -> Any:
+    if not isinstance(value, (int, str)) or isinstance(value, bool):
+        raise _wrong(name, "a number or a share", value)
+    return value
+
+
 def _phase(name: str, value: Any) -> Any:
     if value is not None and value not in PHASES:
         raise errors.UsageError(f"{name} is {' or '.join(PHASES)}, not {str(value)!r}")
@@ -144,12 +167,15 @@ def _wrong(name: str, wanted: str, value: Any) -> errors.UsageError:
 
 
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
-    "database": _database,
-    **dict.fromkeys(("to", "env", "shadow_url", "through", "migration_id", "reason", "operation", "since"), _text),
+    **dict.fromkeys(("database", "control_database"), _database),
+    **dict.fromkeys(
+        ("to", "run", "env", "shadow_url", "through", "migration_id", "reason", "operation", "since"), _text
+    ),
     **dict.fromkeys(("begin", "end"), _moment),
     "base": _base,
-    **dict.fromkeys(("include_marked", "ids", "ignore"), _texts),
+    **dict.fromkeys(("include_marked", "ids", "ignore", "waves"), _texts),
     **dict.fromkeys(("steps", "resume_at", "last", "accept_rows"), _number),
+    **dict.fromkeys(("concurrency", "per_cluster", "same_error", "part", "of"), _number),
     **dict.fromkeys(
         ("allow_out_of_order", "single_transaction", "exact", "everything", "recorded", "superuser", "accept_loss"),
         _switch,
@@ -162,8 +188,11 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "phase": _phase,
     "order": _order,
     "item": _status,
-    "observer": _observer,
-    "directory": _folder,
+    **dict.fromkeys(("observer", "approve"), _observer),
+    **dict.fromkeys(("directory", "state_dir"), _folder),
+    "targets": _targets,
+    **dict.fromkeys(("pause", "deadline"), _time),
+    "max_failures": _most,
     "migrations": _migrations,
     "data": _seeds,
 }

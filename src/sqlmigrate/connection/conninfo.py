@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -11,9 +11,13 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlmigrate.connection.address import instead, require_known_sslmode, unknown_parameters
 from sqlmigrate.errors import ConfigError, redact
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # What must never be shown; the path of a passfile is no secret, but points to some.
 SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
 UNTOLD = (*sorted(SECRETS), "passfile")
+_BEHIND_SLASH, _SLASHED = re.compile(r"['\\]"), r"\\\g<0>"
 _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a password need %-codes"
 
 
@@ -36,6 +40,11 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
     parts = {key: str(value) for key, value in found.items() if value is not None}
     require_known_sslmode(parts.get("sslmode"), source=source)
     return parts
+
+
+def written(parts: Mapping[str, str]) -> str:
+    """Write what was read as a connection string again; unlike `make_conninfo`, nothing is parsed once more."""
+    return " ".join(f"{key}='{_BEHIND_SLASH.sub(_SLASHED, value)}'" for key, value in parts.items())
 
 
 def _is_torn(text: str, found: dict[str, Any]) -> bool:

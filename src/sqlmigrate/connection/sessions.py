@@ -166,7 +166,7 @@ def _unhurried(connection: Connection, command: bytes) -> psycopg.Cursor[tuple[A
 def _own(connection: Connection) -> dict[str, str]:
     """Return all that our own SQL runs under, of what this server knows."""
     limits = {"transaction_timeout": "0"} if connection.info.server_version >= WITH_TRANSACTION_TIMEOUT else {}
-    return _OURS | _UNHURRIED | limits
+    return _OURS | _UNHURRIED | silence.IDLE | limits
 
 
 def _set_outside(key: str) -> bool:

@@ -47,7 +47,8 @@ NETWORK = {
 }
 """Settings of the server that say the same of us: any role may make them, and a Unix socket takes no notice."""
 
-SERVER = {"idle_session_timeout": "0", "idle_in_transaction_session_timeout": "15min"} | NETWORK
+IDLE = {"idle_session_timeout": "0", "idle_in_transaction_session_timeout": "15min"}
+SERVER = IDLE | NETWORK
 """All for a session that keeps locks: the server waits while we ask somebody, or are suspended, but not for ever.
 
 The 15 minutes are for what the others cannot see, such as a proxy that lives on when its client is gone.

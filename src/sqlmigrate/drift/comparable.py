@@ -42,14 +42,16 @@ def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
       privileges and rights in schema public.
     """
     majors = {live.facts.major, replayed.major}
-    ground, files, there, granted = (
-        {
+
+    def shared(schema: Schema) -> Objects:
+        return {
             versions.called(name, found): versions.common(name, _plain(name, found, replayed), majors)
             for name, found in schema.objects.items()
             if name.kind not in _OUTSIDE and versions.is_common(name, found, majors)
         }
-        for schema in (replayed.ground, replayed.schema, live.schema, replayed.granted or replayed.schema)
-    )
+
+    ground, files, there = map(shared, (replayed.ground, replayed.schema, live.schema))
+    granted = shared(replayed.granted) if replayed.granted else files
     platform = _Platform(ground, files, supabase=live.supabase)
     left: Objects = {}
     right: Objects = {}
@@ -58,10 +60,10 @@ def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
         if platform.owns(name, mine if mine is not None else theirs or {}):
             continue
         if mine is not None:
-            shared = name in ground and theirs is not None and not platform.is_compared_whole(name)
+            is_platform = name in ground and theirs is not None and not platform.is_compared_whole(name)
             if theirs is not None and name.kind != DEFAULT_PRIVILEGES:
                 mine = _reowned(_nearer(mine, granted.get(name, mine), theirs), theirs)
-            left[name] = _merged(ground[name], mine, theirs or {}) if shared else mine
+            left[name] = _merged(ground[name], mine, theirs or {}) if is_platform else mine
         if theirs is not None:
             right[name] = theirs
     return Schema(left), Schema(right)

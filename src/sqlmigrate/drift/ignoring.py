@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from fnmatch import fnmatchcase, translate
 from typing import TYPE_CHECKING
 
 from sqlmigrate.drift.naming import plain, schema_of
@@ -11,7 +12,7 @@ from sqlmigrate.history.names import NAMES
 from sqlmigrate.schema import TABLE, Name, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from sqlmigrate.history.foreign import Known
     from sqlmigrate.schema import Value
@@ -28,6 +29,8 @@ def without_histories(schemas: Sequence[Schema]) -> tuple[list[Schema], list[str
     A schema in which nothing else is goes with them.
     """
     found = {name: item for schema in schemas for name, item in _histories(schema)}
+    if not found:
+        return list(schemas), []
     ours = {_schema_of(name) for name, item in found.items() if item.tool == other_tools.OURS}
     whole = {_schema_of(name) for name, item in found.items() if item.own_schema and _schema_of(name) == item.schema}
     ignored = set(found)
@@ -84,16 +87,22 @@ def without(schemas: Sequence[Schema], patterns: Collection[str]) -> tuple[list[
     """
     matched: set[str] = set()
     ignored: set[Name] = set()
-    for schema in schemas:
-        for name in schema.objects:
-            found = [pattern for pattern in patterns if _matches(pattern, name)]
-            matched.update(found)
-            if found:
-                ignored.add(name)
+    texts = _either(patterns)
+    for name in {name for schema in schemas for name in schema.objects} if patterns else ():
+        if texts(name.name) or texts(str(name)):
+            ignored.add(name)
+            matched.update(pattern for pattern in patterns if _matches(pattern, name))
     return _kept(schemas, ignored), [pattern for pattern in patterns if pattern not in matched]
 
 
+def _either(patterns: Collection[str]) -> Callable[[str], object]:
+    """Return a function that tells whether a text is one of several patterns, or matches one: there are thousands."""
+    return re.compile("|".join(one for text in patterns for one in (re.escape(text) + r"\Z", translate(text)))).match
+
+
 def _kept(schemas: Sequence[Schema], ignored: set[Name]) -> list[Schema]:
+    if not ignored:
+        return list(schemas)
     whole = {name.name for name in ignored if any(_is_whole(name, schema) for schema in schemas)}
     return [
         Schema(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlmigrate.drift.privileges import DefaultPrivileges, Key, Rights
     from sqlmigrate.events import Observer
     from sqlmigrate.schema import Schema
+    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase, Wanted
     from sqlmigrate.sql.script import Script, Statement
 
@@ -143,7 +144,7 @@ class _Replay:
         setting = any(_sets_default_privileges(step.script_run.script) for step in steps)
         if not setting and not self._unsaid(there, there):
             database = self._behind(database, steps)
-            return ground, self._read(database)[0], None, database
+            return ground, self._read(database, since=self.shadow.known())[0], None, database
         with ExitStack() as own:
             trial = own.enter_context(self.shadow.clone(database))
             self._let_create(trial)
@@ -169,7 +170,7 @@ class _Replay:
         else:
             database = kept
         self._run(database, steps, done)
-        self.shadow.keep(database, ids, time.monotonic() - started)
+        self.shadow.keep(database, ids, time.monotonic() - started, [self.history_schema])
         return database
 
     def _prepare(self, database: ShadowDatabase) -> None:
@@ -263,9 +264,9 @@ class _Replay:
             begins=begins,
         ).run(parts[done:])
 
-    def _read(self, database: ShadowDatabase) -> tuple[Schema, DefaultPrivileges]:
+    def _read(self, database: ShadowDatabase, since: Snapshot | None = None) -> tuple[Schema, DefaultPrivileges]:
         with session(database.tester_conninfo, application_name=APPLICATION) as tester:
-            schema = read_schema(tester, leave_out=[self.history_schema]).schema
+            schema = read_schema(tester, leave_out=[self.history_schema], since=since).schema
             return rename(schema, self.names), read_default_privileges(tester).renamed(_by(self.names))
 
     def _unsaid(

@@ -51,6 +51,8 @@ def is_common(name: Name, found: Properties, majors: Collection[int]) -> bool:
 
 def common(name: Name, found: Properties, majors: Collection[int]) -> Properties:
     """Return an object without what only some of these versions say of it."""
+    if len(majors) == 1:
+        return found
     if len({knows_maintain(major) for major in majors}) > 1:
         found = {key: without(value, MAINTAIN) or None if key in LISTS else value for key, value in found.items()}
     if name == PUBLIC and _between(_PUBLIC_IS_CLOSED, majors):

@@ -187,7 +187,8 @@ def _failed(order: Order, workshop: Workshop, place: Place | None, heard: _Heard
     if found is not None and place is not None:
         done = _done(order, place, found.found, heard.finished)
     if found is not None and not found.plan.steps:
-        return Outcome(order.target, Verdict.DONE, done, where=heard.where)  # what was lost was only the answer
+        # what was lost was only the answer; or another run has done it
+        return Outcome(order.target, Verdict.DONE if done else Verdict.UNCHANGED, done, where=heard.where)
     blocked = isinstance(error, (LockBudgetSpent, RunLockBusy)) or (
         isinstance(error, ConnectionFailed) and place is not None and not heard.begun
     )

@@ -48,12 +48,18 @@ def rows_of(config: Config, query: str) -> list[dict[str, Any]]:
         try:
             with connection.as_login(session), session.cursor(row_factory=dict_row) as cursor:
                 # the extended protocol takes one statement only
-                return cursor.execute(query.encode(), binary=True).fetchall()
+                rows = cursor.execute(query.encode(), binary=True).fetchall()
+            return [{key: _plain(value) for key, value in row.items()} for row in rows]
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
             reason = redact(str(error).strip().partition("\n")[0])
             raise InventoryError(f"targets_query fails: {reason}", hint="it is a SELECT; try it with psql") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it; what JSON has no type for, such as a UUID, is text."""
+    return value if value is None or isinstance(value, str | int | float | list | dict) else str(value)
 
 
 def _read(text: str, source: str) -> str:

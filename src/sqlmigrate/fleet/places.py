@@ -9,17 +9,20 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from psycopg.conninfo import make_conninfo
-
 from sqlmigrate.connection.address import resolved, shown_host
-from sqlmigrate.connection.conninfo import parse_conninfo
+from sqlmigrate.connection.conninfo import parse_conninfo, written
 from sqlmigrate.errors import ConfigError, InventoryError, Problem
+from sqlmigrate.fleet.inventory.reading import shortened
 from sqlmigrate.fleet.tenants import history_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.fleet.inventory import Target
+
+_NAMED = 5
+_FROM_OUTSIDE = ("PGSERVICE", "PGHOSTADDR", "PGPORT")
+"""The variables by which libpq may find another place than the host and the database that a connection string names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,21 @@ class Place:
 
 def locate(target: Target, history: str, environ: Mapping[str, str] | None = None) -> Place:
     """Find where a target is; `history` is the setting `history_schema`. Raises ConfigError, without any password."""
-    conninfo = _conninfo(target, os.environ if environ is None else environ)
-    parts = resolved(conninfo)
-    host = shown_host(parts.get("hostaddr") or parts.get("host") or "local socket", parts.get("port", "5432"))
-    return Place(target, conninfo, host, parts.get("dbname", ""), history_schema(target.schema, history))
+    return Place(target, *_lead(target, environ), history_schema(target.schema, history))
+
+
+def _lead(target: Target, environ: Mapping[str, str] | None) -> tuple[str, str, str]:
+    """Return the connection string of a target, and the host and the database that it leads to."""
+    given = _parts(target, os.environ if environ is None else environ)
+    conninfo = written(given)
+    # libpq need not be asked, which takes its time for very many, where the text says all of it
+    is_clear = "host" in given and "dbname" in given and not any(name in os.environ for name in _FROM_OUTSIDE)
+    found = given if is_clear else resolved(conninfo)
+    hosts = (found.get("hostaddr") or found.get("host") or "local socket").split(",")
+    ports = found.get("port", "").split(",")
+    ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
+    shown = ",".join(shown_host(host, port or "5432") for host, port in zip(hosts, ports, strict=True))
+    return conninfo, shown, found.get("dbname", "")
 
 
 def locate_all(targets: Iterable[Target], history: str, environ: Mapping[str, str] | None = None) -> dict[str, Place]:
@@ -58,27 +72,36 @@ def locate_all(targets: Iterable[Target], history: str, environ: Mapping[str, st
     So it does for two targets in one place, and for a tenant in a schema that holds the history of another one.
     """
     found: dict[str, Place] = {}
-    problems: list[Problem] = []
+    away: dict[tuple[str, str | None], list[str]] = {}
+    leads: dict[tuple[str | None, ...], tuple[str, str, str]] = {}  # tenants of one database share one
     for target in targets:
+        given = (target.url, target.url_env, target.service)
         try:
-            found[target.name] = locate(target, history, environ)
+            leads[given] = leads.get(given) or _lead(target, environ)
+            found[target.name] = Place(target, *leads[given], history_schema(target.schema, history))
         except ConfigError as error:
-            problems.append(Problem(f"{target.name}: {error.message}", hint=error.hint))
+            away.setdefault((error.message, error.hint), []).append(target.name)
+    problems = [Problem(f"{_named(names)}: {message}", hint=hint) for (message, hint), names in away.items()]
     problems += [*_in_one_place(found.values()), *_within_histories(found.values())]
     if problems:
-        raise InventoryError("the list of targets is refused", problems)
+        raise InventoryError("the list of targets is refused", shortened(problems))
     return found
 
 
-def _conninfo(target: Target, environ: Mapping[str, str]) -> str:
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def _parts(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
     if target.service is not None:
-        return make_conninfo(service=target.service)
+        return {"service": target.service}
     if target.url_env is None:
-        return make_conninfo(**parse_conninfo(target.url or "", source="its url"))
+        return parse_conninfo(target.url or "", source="its url")
     text = environ.get(target.url_env, "")
     if not text.strip():
         raise ConfigError(f"the variable {target.url_env}, which is to hold its URL, is not set")
-    return make_conninfo(**parse_conninfo(text, source=f"variable {target.url_env}"))
+    return parse_conninfo(text, source=f"variable {target.url_env}")
 
 
 def _in_one_place(places: Iterable[Place]) -> Iterator[Problem]:

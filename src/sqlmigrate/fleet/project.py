@@ -5,16 +5,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import migrations
+from sqlmigrate.errors import UsageError
 from sqlmigrate.fleet import inventory, standing
 from sqlmigrate.fleet.bringing import Workshop, bring, digest_of
 from sqlmigrate.fleet.coordinator import Coordinator
 from sqlmigrate.fleet.driving import Driver, Manner, NotAllKept, now
 from sqlmigrate.fleet.ledger import Head, LocalLedger, RunRecord
-from sqlmigrate.fleet.model import Limits
+from sqlmigrate.fleet.model import Limits, Wanted, Wave
 from sqlmigrate.fleet.places import locate_all
+from sqlmigrate.fleet.waves import ALL
 from sqlmigrate.history.model import Run
 from sqlmigrate.server import places
 from sqlmigrate.server.account import server_account
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
     from sqlmigrate.fleet.catalogs import Likeness
     from sqlmigrate.fleet.driving import Step
     from sqlmigrate.fleet.ledger import Ledger, Writer
-    from sqlmigrate.fleet.model import Wanted, Wave
     from sqlmigrate.fleet.places import Place
     from sqlmigrate.fleet.planning import GroupPlan
     from sqlmigrate.fleet.standing import Group
+    from sqlmigrate.migrations import Migrations
 
 _FOLDER = "fleet"
 
@@ -62,23 +64,32 @@ class Call:
     listening: Callable[[Driver], AbstractContextManager[None]] | None = None
 
 
-def read(config: Config, options: Options, *, part: tuple[int, int] | None = None) -> Fleet:
+def read(
+    config: Config,
+    options: Options,
+    *,
+    part: tuple[int, int] | None = None,
+    files: Migrations | None = None,
+    targets: Iterable[Mapping[str, Any]] | None = None,
+) -> Fleet:
     """Read the targets and the migrations; with `part` (i, n), the i-th of n shares of the targets.
 
-    Raises InventoryError and MigrationsError with everything that is wrong, before any target is opened.
+    What a program has read already, or lists itself, is given. Raises InventoryError and MigrationsError with
+    everything that is wrong, before any target is opened.
     """
-    found = migrations.of_project(config)
-    targets = inventory.read(config)
+    found = migrations.of_project(config) if files is None else files
+    places_of = located(config, part=part, targets=targets)
+    return Fleet(places_of, Workshop(places_of.__getitem__, found, digest_of(found), options))
+
+
+def located(
+    config: Config, *, part: tuple[int, int] | None = None, targets: Iterable[Mapping[str, Any]] | None = None
+) -> dict[str, Place]:
+    """Read the targets alone, as `read` does."""
+    found = inventory.read(config) if targets is None else inventory.of(targets)
     if part is not None:
-        targets = targets[part[0] - 1 :: part[1]]
-    located = locate_all(targets, config.history_schema)
-    workshop = Workshop(
-        located.__getitem__,
-        found,
-        digest_of(found),
-        options,
-    )
-    return Fleet(located, workshop)
+        found = found[part[0] - 1 :: part[1]]
+    return locate_all(found, config.history_schema)
 
 
 def newcomers(config: Config, record: RunRecord) -> list[str]:
@@ -121,11 +132,11 @@ def plan(
         return planning.plans_of(groups, meant(config, fleet, wanted), fleet.workshop, pool.map)
 
 
-def compare(config: Config, fleet: Fleet, concurrency: int) -> list[Likeness]:
-    """Read the schemas of all targets, `concurrency` at a time, and put those together that have the same."""
+def compare(config: Config, places_of: Mapping[str, Place], concurrency: int) -> list[Likeness]:
+    """Read the schemas of targets, `concurrency` at a time, and put those together that have the same."""
     from sqlmigrate.fleet import catalogs  # noqa: PLC0415  few ask for it
 
-    databases = catalogs.in_one_database(fleet.places.values())
+    databases = catalogs.in_one_database(places_of.values())
     with _threads(concurrency) as pool:
         found = pool.map(lambda places: catalogs.read_catalogs(places, config.drift_ignore), databases)
         return catalogs.likenesses(item for items in found for item in items)
@@ -165,6 +176,24 @@ def begin(config: Config, fleet: Fleet, wanted: Wanted, waves: Sequence[Wave], c
     _ensure_folder(ledger)
     with ledger.begun(head) as writer:
         return _carried_out(RunRecord(head), fleet, head.waves, writer, call)
+
+
+def taking_back(
+    fleet: Fleet, record: RunRecord, *, recorded: bool, accept_loss: bool
+) -> tuple[Wanted, tuple[Wave, ...], list[str]]:
+    """Return how what a run has applied is taken back: what is wanted, in which targets, and those that are none now.
+
+    Targets go in reverse order. Where nobody has written down how the run ended, more may have been begun than was
+    written: then all are asked, and their histories tell. Raises UsageError for a run that was no apply.
+    """
+    head = record.head
+    if head.wanted.operation != "apply":
+        hint = "to apply again, run `sqlmigrate fleet apply`"
+        raise UsageError(f"run {head.run_id[:8]} was a rollback", hint=hint)
+    names = [entry.target for entry in record.all_entries() if entry.attempt or record.ended is None]
+    here = tuple(name for name in reversed(names) if name in fleet.places)
+    wanted = Wanted(operation="rollback", of_run=head.run_id, recorded=recorded, accept_loss=accept_loss)
+    return wanted, (Wave(ALL, here),) if here else (), [name for name in names if name not in fleet.places]
 
 
 def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import UsageError
@@ -19,6 +19,7 @@ _WISH = re.compile(
     r"(?:(?P<name>[^=]+)=)?"
     r"(?:(?P<count>\d{1,9})|(?P<share>\d{1,3}(?:\.\d{1,6})?)%|(?P<rest>rest)|tag:(?P<tag>.+)|(?P<word>[^\W\d][\w.-]*))"
 )
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 _HINT = "write 5, 1%, tag:NAME or rest, each with a name before it if you like: canary=5"
 
 
@@ -49,6 +50,18 @@ def read_wish(text: str) -> Wish:
     if wish.count == 0 or (wish.share is not None and not 0 < wish.share <= 100):  # noqa: PLR2004  percent
         raise UsageError(f"a wave of {text} has no targets", hint=_HINT)
     return wish
+
+
+def read_most(text: str, targets: int) -> int:
+    """Read how many of the targets may fail, a number or a share such as `0.5%`; raises ValueError.
+
+    Of a share it is at least one.
+    """
+    if found := _SHARE.fullmatch(text):
+        return max(floor(targets * float(found[1]) / 100), 1)
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ValueError(f"{text!r} is neither a number from 1 on nor a share such as 0.5%")
+    return int(text)
 
 
 def share_out(tags: Mapping[str, Sequence[str]], wishes: Sequence[Wish]) -> tuple[Wave, ...]:

@@ -183,13 +183,50 @@ WHERE a.attname::pg_catalog.text = b.name
 ORDER BY b.tag, c.oid = b.root DESC, 3, 4
 
 -- name: tables
--- what is known of tables without reading them; -1 rows where nothing is
+-- What is known of tables without reading them; -1 rows where nothing is. Whoever plans a query of a table runs functions
+-- of its index expressions, predicates and extended statistics, with his own rights: `strange` is a role whose functions
+-- these are, other than the login, its roles and superusers. An operator counts by its function.
+WITH RECURSIVE login (oid) AS (
+    SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user
+    UNION
+    SELECT given.roleid
+    FROM login
+    JOIN pg_catalog.pg_auth_members AS given ON given.member = login.oid
+), part (root, class, object) AS MATERIALIZED (
+    SELECT x.indrelid, 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, x.indexrelid
+    FROM pg_catalog.pg_index AS x
+    WHERE x.indrelid = ANY (%(oids)s::pg_catalog.oid[])
+      AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL)
+    UNION ALL
+    SELECT s.stxrelid, 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass::pg_catalog.oid, s.oid
+    FROM pg_catalog.pg_statistic_ext AS s
+    WHERE s.stxrelid = ANY (%(oids)s::pg_catalog.oid[])
+), called (root, function) AS (
+    SELECT p.root,
+           CASE WHEN d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid THEN d.refobjid
+                ELSE o.oprcode::pg_catalog.oid
+           END
+    FROM part AS p
+    JOIN pg_catalog.pg_depend AS d ON d.classid = p.class AND d.objid = p.object
+    LEFT JOIN pg_catalog.pg_operator AS o
+        ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid AND o.oid = d.refobjid
+    WHERE d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid,
+                           'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid)
+), strange (root, role) AS (
+    SELECT c.root, pg_catalog.min(pg_catalog.pg_get_userbyid(f.proowner)::pg_catalog.text)
+    FROM called AS c
+    JOIN pg_catalog.pg_proc AS f ON f.oid = c.function
+    WHERE f.proowner NOT IN (SELECT oid FROM login)
+      AND f.proowner NOT IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
+    GROUP BY c.root
+)
 SELECT c.oid::bigint AS oid,
        n.nspname::pg_catalog.text AS schema,
        c.relname::pg_catalog.text AS name,
        greatest(c.reltuples::pg_catalog.float8, pg_catalog.pg_stat_get_live_tuples(c.oid)::pg_catalog.float8) AS rows,
        pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS reachable,
        pg_catalog.row_security_active(c.oid) AS filtered,
+       (SELECT role FROM strange WHERE root = c.oid) AS strange,
        ARRAY(SELECT pg_catalog.quote_ident(a.attname::pg_catalog.text)
              FROM pg_catalog.pg_index AS x
              JOIN pg_catalog.pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::pg_catalog.int2[])

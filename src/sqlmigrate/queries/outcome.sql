@@ -46,13 +46,17 @@ WHERE NOT (index.indisvalid AND index.indisready)
                     AND lock.granted)
 
 -- name: predecessor
--- sessions that run the same script: both have set their name to it
-SELECT pid
-FROM pg_catalog.pg_stat_activity
-WHERE datname = pg_catalog.current_database()
-  AND application_name = pg_catalog.current_setting('application_name')
-  AND pid <> pg_catalog.pg_backend_pid()
-  AND state IS DISTINCT FROM 'idle'
+-- sessions that run the same script: both have set their name to it, as anybody can, but not anybody can write our tables
+SELECT activity.pid
+FROM pg_catalog.pg_stat_activity AS activity
+JOIN pg_catalog.pg_class AS class ON class.relname = '_yoyo_migration'
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE space.nspname = %(schema)s::pg_catalog.name
+  AND activity.datname = pg_catalog.current_database()
+  AND activity.application_name = pg_catalog.current_setting('application_name')
+  AND activity.pid <> pg_catalog.pg_backend_pid()
+  AND activity.state IS DISTINCT FROM 'idle'
+  AND pg_catalog.has_table_privilege(activity.usesysid, class.oid, 'INSERT')
 
 -- name: exists
 SELECT WHERE %(thing)s::pg_catalog.oid IS NOT NULL

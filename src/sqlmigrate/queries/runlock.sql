@@ -29,7 +29,17 @@ SELECT EXISTS (SELECT
                  AND pid = %(pid)s)
 
 -- name: workers
--- sessions of this database that run a script, and whether a run holds the lock
+-- sessions of this database that run a script, and whether a run holds the lock; anybody can take its name and the key of
+-- the lock, but not anybody can write our tables
+WITH writer AS MATERIALIZED (
+    SELECT activity.*
+    FROM pg_catalog.pg_stat_activity AS activity
+    JOIN pg_catalog.pg_class AS class ON class.relname = '_yoyo_migration'
+    JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+    WHERE space.nspname = %(schema)s::pg_catalog.name
+      AND activity.datname = pg_catalog.current_database()
+      AND pg_catalog.has_table_privilege(activity.usesysid, class.oid, 'INSERT')
+)
 SELECT activity.pid,
        activity.usename::pg_catalog.text AS role,
        activity.application_name AS application,
@@ -37,15 +47,15 @@ SELECT activity.pid,
        activity.state,
        EXISTS (SELECT
                FROM pg_catalog.pg_locks AS held
+               JOIN writer AS runs ON runs.pid = held.pid
                WHERE held.locktype = 'advisory'
                  AND held.database = activity.datid
                  AND held.classid::bigint = %(high)s
                  AND held.objid::bigint = %(low)s
                  AND held.objsubid = 1
                  AND held.granted) AS locked
-FROM pg_catalog.pg_stat_activity AS activity
-WHERE activity.datname = pg_catalog.current_database()
-  AND pg_catalog.starts_with(activity.application_name, 'sqlmigrate: ')
+FROM writer AS activity
+WHERE pg_catalog.starts_with(activity.application_name, 'sqlmigrate: ')
   AND activity.application_name <> 'sqlmigrate: run lock'
   AND activity.pid <> pg_catalog.pg_backend_pid()
 ORDER BY activity.backend_start

@@ -161,6 +161,7 @@ class Advice:
         return (*traces, *self._traced(database, left, since))
 
     def _traced(self, database: ShadowDatabase, steps: Sequence[RemedyStep], since: Snapshot) -> Iterator[Trace]:
+        found = None
         for step in steps:
             made = trace(
                 self.shadow,
@@ -169,11 +170,12 @@ class Advice:
                 options=self.options,
                 info=self.info,
                 since=since,
+                found=found,
                 apart=False,
             )
             if made.error is not None:
                 raise made.error
-            since = made.after
+            found = made.left
             yield made
 
     def _there_and_back(

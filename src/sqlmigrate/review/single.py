@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migration, ScriptRun
     from sqlmigrate.review.model import Finding, Proof
     from sqlmigrate.review.question import Question
+    from sqlmigrate.review.trace.follow import Catalog
     from sqlmigrate.review.workload.watch import Live, Start
     from sqlmigrate.roundtrip import Ground, LeftOut, Runner
-    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import Shadow, ShadowDatabase
 
 _ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may rewrite less"
@@ -64,7 +64,10 @@ def _lineage(question: Question) -> Lineage:
 
 @dataclass(slots=True)
 class Reviewer:
-    """Brings the ground forward, migration by migration, and traces the wanted ones on copies of it."""
+    """Brings the ground forward, migration by migration, and traces the wanted ones on copies of it.
+
+    `known` is the ground's catalog, where it is known.
+    """
 
     question: Question
     runner: Runner
@@ -79,6 +82,7 @@ class Reviewer:
     lineage: Lineage = field(init=False)
     info: ServerInfo = field(init=False)
     watch: Watch | None = field(init=False, default=None)
+    known: Catalog | None = field(init=False, default=None)
     unbound: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,6 +99,8 @@ class Reviewer:
         """Return the wanted migrations, reviewed, in order; what fails before one is left out, and said."""
         steps = self.question.steps()[len(self.ground.behind) :]
         for before, migration in stretches(steps, self.question.ids):
+            if before:
+                self.known = None
             self.runner.replay_all(before, self.ground)
             yield self._guarded(migration)
             self.left_out = tuple(self.ground.left_out)
@@ -120,17 +126,19 @@ class Reviewer:
 
     def _one(self, migration: Migration, ground: Ground) -> model.Migration:
         reached = False
+        known, self.known = self.known, None
         elsewhere = self.shadow.assumed and _depends_on_zone(migration)
         start = self.watch.before(ground.database) if self.watch else None
         with ground.copy(keep=lambda: reached) as copy:
             with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
-                applied = self._traced(migration.forward(), copy, ground.known)
+                applied = self._traced(migration.forward(), copy, known)
                 up = self._direction(migration.forward(), applied, (ground.database, copy), start)
                 down = self._rollback(migration, copy, applied, start)
             changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
             reached = up.error is None
         if isinstance(applied, Trace) and reached:
             ground.known = applied.after
+            self.known = None if elsewhere else applied.left
         else:
             ground.leave_out(migration, None if isinstance(applied, str) else applied.error)
         proof = self.proofs.get(migration.migration_id, model.Proof("unknown", ("it was not tried",)))
@@ -180,15 +188,18 @@ class Reviewer:
             error = "was not tried, since the migration could not be applied"
             return assemble.not_run(script_run, error)
         with self.shadow.clone(database) as copy:
-            down = self._traced(script_run, copy, applied.after)
+            down = self._traced(script_run, copy, applied.left)
             return self._direction(script_run, down, (database, copy), start)
 
-    def _traced(self, script_run: ScriptRun, database: ShadowDatabase, known: Snapshot | None) -> Trace | str:
-        """Trace a script, or say why it must not run."""
+    def _traced(self, script_run: ScriptRun, database: ShadowDatabase, found: Catalog | None) -> Trace | str:
+        """Trace a script, or say why it must not run; what is known of the database that this is a copy of, it has."""
         problems = preflight(script_run)
         if problems:
             return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
-        return trace(self.shadow, database, script_run, options=self.options, info=self.info, since=known)
+        since = found.snapshot if found else self.ground.known
+        if not self.shadow.private:  # a copy does not have all that is said of the database itself
+            found = None
+        return trace(self.shadow, database, script_run, options=self.options, info=self.info, since=since, found=found)
 
     def _direction(
         self,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.files import program_on_path
 from sqlmigrate.review.model import Finding
+from sqlmigrate.server.account import program_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,15 +49,15 @@ def lint(runs: Sequence[ScriptRun], *, major: int, program: Path | None = None, 
 
     Its rules are asked for `without` some.
 
-    Settings of squawk's own in the project are not read, so that everybody gets the same; `-- squawk-ignore` counts.
+    Settings of squawk's own are not read, so that everybody gets the same; `-- squawk-ignore` counts.
     """
     findings: dict[ScriptRun, tuple[Finding, ...]] = dict.fromkeys(runs, ())
     program = program or find_squawk()
     if program is None:
         return Lint(None, findings, "squawk is not installed: pip install 'pg-sqlmigrate[review]'")
     try:
-        version = _run([str(program), "--version"], None).stdout.split()[-1]
         with tempfile.TemporaryDirectory(prefix="sqlmigrate-lint-") as folder:
+            version = _run([str(program), "--version"], Path(folder)).stdout.split()[-1]
             kinds = ([run for run in runs if run.transactional is kind] for kind in (True, False))
             said = [item for several in kinds for item in _lint(program, Path(folder), several, major)]
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
@@ -77,7 +78,10 @@ def _lint(program: Path, folder: Path, runs: Sequence[ScriptRun], major: int) ->
             files[str(path)] = run
     if not files:
         return []
-    command = [str(program), "--reporter=json", f"--pg-version={major}.0", f"--exclude={_EXCLUDED}"]
+    settings = folder / "squawk.toml"
+    settings.touch()  # it would look for others in the folders above, of which /tmp is open to all
+    command = [str(program), f"--config={settings}", "--reporter=json", f"--pg-version={major}.0"]
+    command.append(f"--exclude={_EXCLUDED}")
     options = ["--assume-in-transaction"] if all(run.transactional for run in runs) else []
     done = _run([*command, *options, *files], folder)
     if not done.stdout.strip():
@@ -85,7 +89,7 @@ def _lint(program: Path, folder: Path, runs: Sequence[ScriptRun], major: int) ->
     return [(files[item["file"]], item) for item in json.loads(done.stdout) if item["file"] in files]
 
 
-def _run(command: list[str], folder: Path | None) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         check=False,
@@ -93,6 +97,7 @@ def _run(command: list[str], folder: Path | None) -> subprocess.CompletedProcess
         encoding="utf-8",
         stdin=subprocess.DEVNULL,
         cwd=folder,
+        env=program_environment(),  # no token and no URL of ours
         timeout=_SECONDS,
     )
 

@@ -74,6 +74,7 @@ class Runner:
             ground.changed()
         if not ground.left_out:
             self.shadow.keep(ground.database, ids, time.monotonic() - started)
+        ground.known = self.shadow.known()
         return ground
 
     def go_on(self, migrations: Sequence[Migration], ground: Ground) -> None:

@@ -35,9 +35,11 @@ class Found:
 
 
 def workers(connection: Connection, schema: str) -> list[Found]:
-    """Return the sessions of this database that are named as those of scripts are."""
+    """Return the sessions of this database that are named as those of scripts are, and may write the history."""
     with connection.cursor(row_factory=class_row(Found)) as cursor:
-        return cursor.execute(queries.load("runlock")["workers"], halves(lock_key(schema))).fetchall()
+        return cursor.execute(
+            queries.load("runlock")["workers"], halves(lock_key(schema)) | {"schema": schema}
+        ).fetchall()
 
 
 def work_of(connection: Connection, pid: int) -> AtWork:

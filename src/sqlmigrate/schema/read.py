@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 _UNLIKE_ANY = itertools.count(1 << 64)
 """Stamps that no reading finds, each given once: theirs have 64 bits."""
+KEPT = ""
+"""The server of a snapshot whose data directory was kept: the one that goes on from there.
+
+Its stamps are as good there, since the transactions to come have other numbers than all before.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,10 @@ class Origin:
     server: str
     leave_out: frozenset[str]
     cluster: bool
+
+    def goes_on_from(self, other: Origin) -> bool:
+        """Tell whether stamps from there can be compared with ours."""
+        return other in (self, replace(self, server=KEPT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +94,14 @@ def read_schema(
     """
     with reading(connection):
         now = _look(connection, frozenset(leave_out), cluster=cluster)
-        if since is not None and since.origin == now.origin:
+        if since is not None and now.origin.goes_on_from(since.origin):
             touched = _differing(since.stamps, now.stamps)
             units = _again(connection, now, since, touched)
             if units is not None:
                 return _updated(since, now, units, {unit for unit in touched if unit not in now.stamps})
         with planned_for_many(connection):
             units = _read(connection, now, now.stamps)
-    return Snapshot(Schema(_objects(units)), now.origin, now.stamps, units)
+    return Snapshot(Schema(all_objects(units)), now.origin, now.stamps, units)
 
 
 def read_changes(
@@ -169,9 +178,10 @@ def _updated(since: Snapshot, now: _Now, units: Units, gone: set[int]) -> Snapsh
     """Put what was read in the place of what was there."""
     replaced = gone | {unit for unit in units if unit in since.units}
     names = [name for unit in replaced for name in since.units.get(unit, {})]
-    objects = layered(since.schema.objects).changed(names, _objects(units))
+    objects = layered(since.schema.objects).changed(names, all_objects(units))
     return Snapshot(Schema(objects), now.origin, now.stamps, layered(since.units).changed(gone, units))
 
 
-def _objects(units: Units) -> dict[Name, Mapping[str, Value]]:
+def all_objects(units: Units) -> dict[Name, Mapping[str, Value]]:
+    """Return the objects of all units."""
     return {name: properties for objects in units.values() for name, properties in objects.items()}

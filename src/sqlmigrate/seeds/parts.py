@@ -23,7 +23,8 @@ def differs(columns: Sequence[str], table: Table, other: str) -> sql.Composable:
         return sql.SQL("false")
 
     def side(of: str) -> sql.Composed:
-        return sql.SQL(", ").join(name(column, of) + _cast(table.compared_as.get(column)) for column in columns)
+        compared = ((table.compared_as.get(column, "{}"), name(column, of)) for column in columns)
+        return sql.SQL(", ").join(sql.SQL(how).format(named) for how, named in compared)
 
     return sql.SQL("pg_catalog.record_ne(ROW({}), ROW({}))").format(side("present"), side(other))
 

@@ -125,9 +125,15 @@ GROUP BY i.indexrelid, n.nspname, c.relname
 _APPLY_FIRST = "apply the migrations first: sqlmigrate apply"
 
 
-# Types without an equality are compared as one that has it and holds the same.
-_COMPARED_AS = {"json": ("pg_catalog", "jsonb")} | dict.fromkeys(
-    ("xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "jsonpath"), ("pg_catalog", "text")
+# Types without an equality are compared as what has it and holds the same, whatever settings print of their values.
+_SENT = {"polygon": "poly_send"}
+_COMPARED_AS = (
+    {"json": "{}::pg_catalog.jsonb"}
+    | dict.fromkeys(("xml", "jsonpath"), "{}::pg_catalog.text")
+    | {
+        name: f"pg_catalog.{_SENT.get(name, f'{name}_send')}({{}})"
+        for name in ("point", "line", "lseg", "box", "path", "polygon", "circle")
+    }
 )
 
 
@@ -143,12 +149,12 @@ class Equality:
 class Table:
     """What seeding has to know of a table: columns, those with a default, unique indexes.
 
-    `compared_as` has the columns whose type has no equality, `equality` those whose type is not PostgreSQL's own.
-    `always` are the columns that are GENERATED ALWAYS AS IDENTITY, `generated` those that are computed, `json` those
-    that hold JSON, `whole` those of whole numbers; `numbers` and `types` have the number and the type of each column.
-    `inherited` says that other tables inherit from it: a query finds their rows, and an INSERT does not. `hides_rows`
-    says that policies (row level security) let the role see only some of its rows, and `has_triggers` that triggers of
-    it, or of a partition, may change what is written.
+    `compared_as` has the columns whose type has no equality, with the SQL of what is compared in their place,
+    `equality` those whose type is not PostgreSQL's own. `always` are the columns that are GENERATED ALWAYS AS IDENTITY,
+    `generated` those that are computed, `json` those that hold JSON, `whole` those of whole numbers; `numbers` and
+    `types` have the number and the type of each column. `inherited` says that other tables inherit from it: a query
+    finds their rows, and an INSERT does not. `hides_rows` says that policies (row level security) let the role see only
+    some of its rows, and `has_triggers` that triggers of it, or of a partition, may change what is written.
     """
 
     columns: frozenset[str]
@@ -164,7 +170,7 @@ class Table:
     json: frozenset[str] = frozenset()
     whole: frozenset[str] = frozenset()
     types: Mapping[str, str] = field(default_factory=dict)
-    compared_as: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    compared_as: Mapping[str, str] = field(default_factory=dict)
     equality: Mapping[str, Equality] = field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ from sqlmigrate import queries
 from sqlmigrate.errors import ScriptError, ServerError
 from sqlmigrate.events import Kept, NotKept, Taken, ignore
 from sqlmigrate.files import read_bytes
+from sqlmigrate.schema.as_data import as_data, from_data
 from sqlmigrate.server import cluster, kept, new_data
 from sqlmigrate.server.bootstrap import read_scripts
 from sqlmigrate.sql.statement.clock import Clocks, asks, called, clocks
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.events import Observer
+    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.server import Binaries
     from sqlmigrate.server.account import Account
     from sqlmigrate.shadow.model import Wanted
@@ -136,14 +138,17 @@ class Bases:
             self.store is not None and self.done < len(ids) < len(self._keys) and list(ids) == self._ids()[: len(ids)]
         )
 
-    def keep(self, data: Path, account: Account, done: int, state: State, *, day_only: bool) -> None:
-        """Keep the data directory of the stopped server as the state behind these many scripts."""
+    def keep(
+        self, data: Path, account: Account, done: int, state: State, schema: Snapshot | None, *, day_only: bool
+    ) -> None:
+        """Keep the data directory of the stopped server as the state behind these many scripts, with its schema."""
         if _is_configured(data):
             self.observer(NotKept("no base is kept: ALTER SYSTEM has changed the server"))
             return
         day = self._day() if day_only or (self.taken is not None and self.taken.day) else None
-        about = {"done": done, "last": self._last(done), "version": self.binaries.version}
-        self._keep(data, account, kept.Manifest(self._keys[done], day, {**about, "state": asdict(state)}), done)
+        about: dict[str, Any] = {"done": done, "last": self._last(done), "version": self.binaries.version}
+        about |= {"state": asdict(state), "schema": as_data(schema) if schema else None}
+        self._keep(data, account, kept.Manifest(self._keys[done], day, about), done)
 
     @property
     def state(self) -> State | None:
@@ -152,6 +157,11 @@ class Bases:
             return None
         found = State(**self.taken.record["state"])
         return replace(found, notes=tuple(found.notes))
+
+    def schema(self) -> Snapshot | None:
+        """Return the schema of the state that was taken, where it was kept with it."""
+        data = self.taken.record.get("schema") if self.taken else None
+        return from_data(data) if data else None
 
     def told(self, session: Connection) -> list[Any] | None:
         """Return what the server is; None where its files are not among those that decide the key."""

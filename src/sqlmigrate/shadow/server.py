@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import ServerError
+from sqlmigrate.schema.as_data import kept
+from sqlmigrate.schema.read import read_schema
 from sqlmigrate.server import kill
 from sqlmigrate.server.bootstrap import read_scripts, run_statement
 from sqlmigrate.shadow import adopted, dumps, roles, tablespaces, written
@@ -19,11 +21,12 @@ from sqlmigrate.sql.statement.lasting import settings_asked
 from sqlmigrate.sql.statement.needs import cluster_wide, needs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.server import PrivateServer, Throwaway
     from sqlmigrate.server.account import Account
     from sqlmigrate.shadow.bases import Bases
@@ -71,6 +74,7 @@ class Shadow:
         self._bases = bases
         self._template = "template0"
         self._said: tuple[str, ...] = ()
+        self._known: Snapshot | None = None
         self._gave_away = False
         self._roles_then: frozenset[tuple[str, str]] = frozenset()
 
@@ -170,11 +174,19 @@ class Shadow:
         self._gave_away = give_away
         return self._databases.named(state.base), self._bases.done
 
-    def keep(self, database: ShadowDatabase, ids: Sequence[str], seconds: float) -> None:
+    def known(self) -> Snapshot | None:
+        """Return the schema of what was kept, where it is known: what has not changed since then need not be read."""
+        if self._known is None and self._bases is not None:
+            self._known = self._bases.schema()
+        return self._known
+
+    def keep(
+        self, database: ShadowDatabase, ids: Sequence[str], seconds: float, leave_out: Collection[str] = ()
+    ) -> None:
         """Keep for other runs what these migrations have made of a database, if they are those that come before.
 
         It took these seconds. No session may be open on the server: all are ended. What keeps it from being kept is
-        told to the observer, and no error.
+        told to the observer, and no error. Its schema is `known` then, but for those that are to be left out.
         """
         bases, server, done = self._bases, self._server, len(ids)
         if bases is None or server is None or not (server.may_pause and bases.may_keep(ids)):
@@ -183,6 +195,7 @@ class Shadow:
             return
         with connections.session(database.tester_conninfo, application_name=APPLICATION) as tester:
             day_only = bases.day_only(tester, done)
+            schema = kept(read_schema(tester, leave_out=leave_out, since=self.known()))
         told = bases.told(self._session)
         if day_only is None or told is None:
             return
@@ -191,8 +204,9 @@ class Shadow:
         self._databases.clear()
 
         def keep(data: Path, account: Account) -> None:
-            bases.keep(data, account, done, record, day_only=day_only)
+            bases.keep(data, account, done, record, self._known, day_only=day_only)
 
+        self._known = schema if schema.is_for_all else None
         server.paused(self._databases.conninfo, keep)
 
     @contextmanager

@@ -156,7 +156,10 @@ def test_a_schema_of_the_history_that_cannot_be_one_is_refused(database, tmp_pat
 
 
 FUNCTIONS = [getattr(api, name) for name in api.__all__ if inspect.isfunction(getattr(api, name))]
-CALLS = [(function, name) for function in FUNCTIONS for name in signature(function).parameters]
+OF_FLEETS = [function for function in FUNCTIONS if function.__name__.startswith("fleet_")]
+CALLS = [
+    (function, name) for function in FUNCTIONS if function not in OF_FLEETS for name in signature(function).parameters
+]
 STRANGE = [
     None,
     5,
@@ -190,6 +193,18 @@ def test_no_argument_of_a_wrong_kind_makes_a_function_raise_anything_but_an_erro
             given = {"shadow_url": "host=/nowhere"} | given  # so that no server has to start
         with contextlib.suppress(Error):
             function(**given)
+
+
+@pytest.mark.parametrize("function", OF_FLEETS)
+def test_none_makes_a_function_of_fleets_raise_anything_else_either(shop, function, monkeypatch):
+    """They go on to their end, though no target can be reached."""
+    monkeypatch.chdir(shop.root)
+    good = {"targets": [{"name": "a", "url": "host=/nowhere dbname=x"}], "migrations": shop.directory, "run": "last"}
+    names = signature(function).parameters
+    for name in names:
+        for value in STRANGE:
+            with contextlib.suppress(Error):
+                function(**{key: value for key, value in good.items() if key in names} | {name: value})
 
 
 def test_an_argument_of_a_wrong_kind_is_named(database, shop):

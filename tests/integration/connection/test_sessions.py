@@ -211,6 +211,21 @@ def test_a_settled_session_may_be_idle_and_is_watched(database, admin, conn):
     assert found == ["0", "15min", "1s"]
 
 
+def test_no_limit_of_the_login_ends_a_session_of_ours_that_only_reads(database, admin, new_role):
+    """Each limit of this server in which a session may do nothing, whatever later versions call theirs."""
+    role = new_role("LOGIN", "impatient")
+    limits = "SELECT name FROM pg_settings WHERE name ~ '^idle.*timeout$' AND context = 'user'"
+    names = [name for (name,) in admin.execute(limits).fetchall()]
+    for name in names:
+        admin.execute(sql.SQL("ALTER ROLE {} SET {} TO '9s'").format(sql.Identifier(role), sql.Identifier(name)))
+
+    with connection.session(make_conninfo(database.conninfo, user=role)) as session:
+        found = {session.execute(f"SHOW {name}").fetchone()[0] for name in names}
+
+    assert len(names) > 1
+    assert found == {"0", "15min"}
+
+
 def test_limits_are_set_in_milliseconds(conn):
     connection.limit(conn, lock_timeout=1_500, statement_timeout=0)
 

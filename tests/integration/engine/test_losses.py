@@ -222,6 +222,52 @@ def test_a_script_that_takes_nothing_costs_no_statement(base, monkeypatch):
     assert losses(base, "CREATE TABLE more (a int); UPDATE orders SET note = 'a'") == ()
 
 
+EVIL = """
+CREATE SCHEMA loss_evil AUTHORIZATION loss_evil; GRANT USAGE ON SCHEMA loss_evil TO migrator;
+SET SESSION AUTHORIZATION loss_evil; SET search_path TO loss_evil;
+CREATE FUNCTION trap(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS
+    $$ BEGIN IF current_user <> 'loss_evil' THEN RAISE EXCEPTION 'it ran'; END IF; RETURN 1; END $$;
+CREATE FUNCTION trap(integer, integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT loss_evil.trap($1)';
+CREATE OPERATOR <-> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = trap);
+"""
+PLANNED = {
+    "by_index": "CREATE INDEX ON by_index ((id + trap(1)))",
+    "by_predicate": "CREATE INDEX ON by_predicate (id) WHERE id > trap(1)",
+    "by_operator": "CREATE INDEX ON by_operator ((id + (1 OPERATOR(loss_evil.<->) 1)))",
+    "by_statistics": "CREATE STATISTICS s ON (id + trap(1)) FROM by_statistics",
+    "by_kinds_of_statistics": "CREATE STATISTICS s2 (mcv) ON id, (id + trap(1)) FROM by_kinds_of_statistics",
+}
+"""What PostgreSQL calls as soon as it plans a query of a table, with the rights of whoever asks."""
+
+
+def test_nothing_that_planning_calls_runs_for_a_count(base, database):
+    admin = database.connect_superuser()
+    admin.execute("CREATE ROLE loss_evil")
+    try:
+        admin.execute(EVIL)
+        for name, made in PLANNED.items():
+            admin.execute(f"CREATE TABLE {name} (id integer); INSERT INTO {name} VALUES (1); {made}")
+            admin.execute(f"GRANT SELECT ON {name} TO migrator")
+
+        found = losses(base, "DROP TABLE " + ", ".join(f"loss_evil.{name}" for name in PLANNED))
+
+        assert {item.table for item in found} == {f"loss_evil.{name}" for name in PLANNED}
+        assert {(item.exact, item.why) for item in found} == {
+            (False, "its indexes or statistics call functions of role loss_evil, with your privileges")
+        }
+    finally:
+        admin.execute("RESET SESSION AUTHORIZATION; DROP OWNED BY loss_evil CASCADE; DROP ROLE loss_evil")
+
+
+def test_what_calls_functions_of_the_login_is_counted(base, database):
+    database.connect().execute("""
+        CREATE FUNCTION same(integer) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+        CREATE INDEX ON items (same(id)) WHERE same(id) > 0;
+    """)
+
+    assert [(item.exact, item.rows) for item in losses(base, "DROP TABLE items")] == [(True, 2)]
+
+
 def test_a_remark_before_a_statement_allows_what_it_takes_and_no_other(base):
     found = losses(base, "-- sqlmigrate-allow: H21 it moved\nDROP TABLE items;\nDROP TABLE people")
 

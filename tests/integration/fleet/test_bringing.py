@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from sqlmigrate.engine import Options
 from sqlmigrate.fleet.model import Verdict, Wanted
 from sqlmigrate.fleet.order import Order
@@ -202,3 +204,36 @@ def test_other_files_than_those_of_the_run_do_nothing(fleet, database, conn):
     assert (outcome.verdict, outcome.failure.kind) == (Verdict.FAILED, "UsageError")
     assert tables(conn) == []
     assert fleet.bring("main", workshop=workshop, files=workshop.files).migrations == ("a",)
+
+
+@pytest.mark.parametrize("way", ["", "-- transactional: false\n"])
+def test_a_tenant_whose_schema_is_passed_over_gets_nothing_and_neither_does_the_next_schema(
+    fleet, database, conn, admin, way
+):
+    fleet.tenants(database, "acme", "bolt")
+    fleet.migration("a", f"{way}CREATE TABLE a ();\n", rollback="DROP TABLE a;\n")
+    fleet.options["search_path"] = "public"
+    admin.execute("ALTER SCHEMA acme OWNER TO CURRENT_USER; REVOKE ALL ON SCHEMA acme FROM migrator")
+
+    outcome = fleet.bring("acme")
+
+    assert (outcome.verdict, outcome.migrations) == (Verdict.FAILED, ())
+    assert "find other schemas than its tenant's" in outcome.failure.message
+    assert "GRANT USAGE" in outcome.failure.hint
+    assert fleet.bring("bolt").migrations == ("a",)
+    assert tables(conn) == ["bolt.a"]
+    admin.execute("ALTER SCHEMA acme OWNER TO migrator")
+    assert fleet.bring("acme").migrations == ("a",)
+
+
+def test_a_tenant_that_is_dropped_while_it_is_brought_somewhere_gets_nothing_elsewhere(fleet, database, conn):
+    fleet.tenants(database, "acme")
+    fleet.migration("a", "CREATE TABLE a (); DROP SCHEMA acme CASCADE;\n", rollback="SELECT 1;\n")
+    fleet.migration("b", "CREATE TABLE b ();\n", rollback="SELECT 1;\n")
+    fleet.options["search_path"] = "public"
+
+    outcome = fleet.bring("acme")
+
+    assert outcome.verdict is Verdict.FAILED
+    assert outcome.migrations == ("a",)
+    assert tables(conn) == []

@@ -28,6 +28,9 @@ def test_a_query_lists_the_targets_and_changes_nothing(database, conn):
     conn.execute(f"ALTER ROLE migrator IN DATABASE {database.name} SET search_path = ops")
     assert asked(database, "SELECT name, 's' AS service, 'a b' AS tags FROM tenant LIMIT 1")[0].tags == ("a", "b")
 
+    uuid = "'1b4e28ba-2fa1-41d2-883f-0016d3cca427'::uuid"
+    assert asked(database, f"SELECT {uuid} AS name, 's' AS service")[0].name == "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+
     for query, message in (
         ("DELETE FROM tenant", "targets_query fails: cannot execute DELETE in a read-only transaction"),
         ("SELECT 1; SELECT 2", "targets_query fails: cannot insert multiple commands into a prepared statement"),

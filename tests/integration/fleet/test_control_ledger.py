@@ -11,6 +11,7 @@ from sqlmigrate.errors import ConnectionFailed, Error, HistoryError, UsageError
 from sqlmigrate.fleet.ledger import Entry, Head, LocalLedger
 from sqlmigrate.fleet.ledger.control import ControlLedger
 from sqlmigrate.fleet.model import Failure, State, Wanted, Wave
+from support.pooler import PROGRAM, pooler
 
 FAILURE = Failure("ExecutionError", "no", "abc", hint="do", place="sql/a.sql:1", migration_id="a", sqlstate="42P01")
 DONE = Entry("one", State.DONE, "2026-01-01T00:00:01.000000Z", "canary", 1, 0.25, ("a", "b"), worker="here:7")
@@ -126,3 +127,39 @@ def test_tables_on_which_others_have_hung_something_are_not_believed(machine, co
     for call in (ledger.runs, lambda: ledger.begun(head(SECOND)).__enter__()):
         with pytest.raises(HistoryError, match=r"sqlmigrate_fleet\.target cannot be trusted as a history"):
             call()
+
+
+@pytest.fixture(params=["session", "transaction"])
+def pooled(request, database):
+    """A pooler before the control database."""
+    if PROGRAM is None:
+        pytest.skip("PgBouncer is not here (Debian package pgbouncer)")
+    with pooler(database.server, request.param) as running:
+        yield running
+
+
+def test_behind_a_pooler_a_run_is_written_or_refused(pooled, database, tmp_path, conn):
+    ledger = ControlLedger(pooled.conninfo(database.conninfo), LocalLedger(tmp_path / "here"))
+    if pooled.mode == "transaction":
+        with pytest.raises(ConnectionFailed, match=r"control database: .* transaction mode"), ledger.begun(head()):
+            pytest.fail("nobody would have kept it")
+        return
+
+    with ledger.begun(head()) as writer:
+        writer.add(DONE)
+        with pytest.raises(Error, match="is under way in another process"), ledger.resumed(ledger.find("last"), "x"):
+            pass
+        writer.end("2026-01-01T00:00:03.000000Z", None)
+
+    assert conn.execute("SELECT state FROM sqlmigrate_fleet.target").fetchall() == [("done",)]
+    with ledger.resumed(ledger.find("last"), "2026-01-01T00:00:04.000000Z"):
+        pass
+
+
+def test_a_row_that_is_none_of_a_ledgers_is_an_error(machine, conn):
+    with machine().begun(head()):
+        pass
+    conn.execute('UPDATE sqlmigrate_fleet.run SET head = head || \'{"run_id": "../../elsewhere"}\'')
+
+    with pytest.raises(HistoryError, match="a row in schema sqlmigrate_fleet is none of a ledger's"):
+        machine("there").find("last")

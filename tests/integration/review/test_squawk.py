@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sysconfig
+import tempfile
 from pathlib import Path
 
 from sqlmigrate.migrations import ScriptRun
@@ -38,6 +39,30 @@ def test_scripts_in_and_outside_a_transaction_are_judged_each_by_its_kind():
     ]
     assert found.version == "2.70.0"
     assert found.why_not is None
+
+
+def test_settings_above_the_folder_of_temporary_files_hide_nothing(tmp_path, monkeypatch):
+    """Anybody may put them into /tmp."""
+    (tmp_path / ".squawk.toml").write_text('excluded_paths = ["**/*.sql"]\nexcluded_rules = ["ban-drop-column"]\n')
+    (tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+
+    [[finding]] = lint([script_run("ALTER TABLE t DROP COLUMN a;")], major=15).findings.values()
+
+    assert finding.rule == "ban-drop-column"
+
+
+def test_squawk_gets_no_variable_of_ours(tmp_path, monkeypatch):
+    shown = tmp_path / "shown"
+    spy = tmp_path / "squawk"
+    spy.write_text(f"#!/bin/sh\nenv >>{shown}\necho squawk 1\n")
+    spy.chmod(0o755)
+    monkeypatch.setenv("GITHUB_TOKEN", "s3cr3t")
+
+    lint([script_run("SELECT 1")], major=15, program=spy)
+
+    assert "PATH=" in shown.read_text()
+    assert "s3cr3t" not in shown.read_text()
 
 
 def test_what_is_not_installed_or_fails_is_said(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from sqlmigrate import connection, seeds
 from sqlmigrate.errors import SeedError
 from sqlmigrate.seeds import SeedResult
+from sqlmigrate.seeds.writing import staging
 from support.seeds import SeedFiles
 
 MAPPING = {"list": "rows", "table": "public.t", "conflict": ["k"]}
@@ -193,3 +194,36 @@ def test_a_reference_that_gives_a_key_null_is_refused(conn, row_files):
     with pytest.raises(SeedError, match=r"leads to a row of public\.codes whose k is null"):
         seeds.apply(conn, row_files.load())
     assert conn.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+CHANGING = {
+    "kept": ("BEFORE UPDATE", "IF NEW.k = 'B' THEN NEW.v := 'kept'; END IF; RETURN NEW"),
+    "after": ("AFTER INSERT OR UPDATE", "UPDATE public.t SET v = 'kept' WHERE k = 'B' AND v <> 'kept'; RETURN NULL"),
+}
+
+
+@pytest.mark.parametrize("least", [1, 10_000])
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("changing", CHANGING)
+def test_a_row_that_a_trigger_writes_another_way_is_told(conn, row_files, seed, changing, table, least, monkeypatch):
+    monkeypatch.setattr(staging, "ROWS_MIN", least)
+    conn.execute(TABLES[table])
+    conn.execute("INSERT INTO t VALUES ('A', 'one'), ('B', 'kept')")
+    trigger(conn, *CHANGING[changing])
+
+    for written in ((1, 1, 1, 0), (0, 1, 2, 0)):
+        result = seed()
+
+        assert counts(result) == written
+        [warning] = result.warnings
+        assert warning.startswith("1 row of t.yaml differs from public.t after all rows are written: a trigger changes")
+        assert "of k 'B' (" in warning
+    assert contents(conn) == {"A": "one", "B": "kept", "C": "three"}
+
+
+def test_a_trigger_that_is_off_changes_nothing(conn, row_files, seed):
+    conn.execute(TABLES["plain"])
+    trigger(conn, *CHANGING["kept"])
+    conn.execute("ALTER TABLE t DISABLE TRIGGER a")
+
+    assert seed().warnings == ()

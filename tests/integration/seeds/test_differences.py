@@ -101,3 +101,31 @@ def test_rows_that_another_file_of_the_table_names_are_not_in_no_file(session_wi
     first, second = compare(conn, seed_files.load())
 
     assert (first.unnamed, first.unnamed_rows, second.unnamed) == (1, [{"k": "c"}], 0)
+
+
+GEOMETRY = {
+    "point": ("(1.25,2)", "(1.26,2)"),
+    "line": ("{1,2.5,3}", "{1,2.6,3}"),
+    "lseg": ("[(0,0),(1.25,1)]", "[(0,0),(1.26,1)]"),
+    "box": ("(2,2),(1.25,1)", "(2,2),(1.26,1)"),
+    "path": ("((0,0),(1.25,1))", "[(0,0),(1.25,1)]"),
+    "polygon": ("((0,0),(1.25,1))", "((0,0),(1.26,1))"),
+    "circle": ("<(1,2),3.25>", "<(1,2),3.26>"),
+}
+
+
+def test_how_the_login_has_numbers_printed_hides_no_difference(conn, seed_files):
+    conn.execute(f"CREATE TABLE g (k int PRIMARY KEY, {', '.join(f'{name} {name}' for name in GEOMETRY)})")
+    conn.execute("SET extra_float_digits TO -15")
+    mapping = {"list": "rows", "table": "public.g", "conflict": ["k"]}
+
+    for at in (0, 0, 1, 1):
+        seed_files.file(
+            "g", mapping, json.dumps({"rows": [{"k": 1} | {name: two[at] for name, two in GEOMETRY.items()}]})
+        )
+        [found] = compare(conn, seed_files.load())
+        told = {change.column for row in found.rows for change in row.changes}
+        written = apply(conn, seed_files.load()).written
+
+        assert (told, written) in (((set(), 1), (set(), 0)) if at == 0 else ((set(GEOMETRY), 1), (set(), 0)))
+    assert conn.execute("SELECT box FROM g WHERE box[1] ~= '(1.26,1)'").rowcount == 1

@@ -134,7 +134,7 @@ def test_a_sequence_that_the_role_may_not_move_is_reported(conn, admin, seed_fil
 
     assert warning == (
         "the sequence public.t_id_seq of public.t.id may give numbers that t.yaml uses; "
-        "the role may not move it: run SELECT setval('public.t_id_seq', 7) as its owner"
+        "the role may not move it: run SELECT pg_catalog.setval('public.t_id_seq', 7) as its owner"
     )
 
 
@@ -192,3 +192,19 @@ def test_a_number_of_a_row_that_is_there_cannot_be_changed(numbered, seed_files)
         assert caught.value.message.startswith("code 'b' has id 2 in public.t: the number of a row in a column")
         assert caught.value.hint == "write 2, or leave id out"
     assert numbered.execute("SELECT count(*) FROM t WHERE name = 'x'").fetchone() == (2,)
+
+
+def test_what_is_to_be_run_for_a_sequence_holds_its_name_as_a_value(conn, admin, seed_files, new_role):
+    name = """a'', 1); DROP TABLE t; --"""
+    conn.execute(f'CREATE TABLE t (id integer PRIMARY KEY); CREATE SEQUENCE "{name}" OWNED BY t.id')
+    role = new_role()
+    admin.execute(f"GRANT SELECT, INSERT, UPDATE ON t TO {role}")
+    seed_files.file("t", mapping("t", "id"), "rows:\n- {id: 7}\n")
+    admin.execute(f"SET ROLE {role}")
+
+    [warning] = apply(admin, seed_files.load()).warnings
+    admin.execute("RESET ROLE; DROP OWNED BY " + role)
+
+    command = warning.partition("move it: run ")[2].removesuffix(" as its owner")
+    assert conn.execute(command).fetchone() == (7,)
+    assert conn.execute("SELECT count(*) FROM t").fetchone() == (1,)

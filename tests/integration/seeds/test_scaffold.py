@@ -191,3 +191,12 @@ def test_what_cannot_be_seeded_is_an_error_that_says_what_to_do(tables):
     assert "there is shop.seen_there" in problem(tables, "seen_there")
     assert "there is public.things" in problem(tables, "shop.things")
     assert "as the catalog has it" in problem(tables, 'public."Things"')
+
+
+def test_what_is_to_be_given_holds_names_as_one_word(tables):
+    tables.connect_superuser().execute(
+        """CREATE TABLE public.tricky ("x; touch y" int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "$(z)" money)"""
+    )
+
+    assert problem(tables, "tricky").endswith("take that key all the same: --key 'x; touch y'")
+    assert problem(tables, "tricky", key=["x; touch y"]).endswith("leave it out: --without '$(z)'")

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate.config import Config
-from sqlmigrate.errors import ConfigError, InventoryError, UsageError
+from sqlmigrate.errors import ConfigError, InventoryError, Problem, UsageError
 from sqlmigrate.fleet.inventory import Target, read
 from sqlmigrate.fleet.places import locate, locate_all
 
@@ -207,6 +208,33 @@ def test_all_targets_that_are_nowhere_are_named_together():
     assert "gehe" not in repr(caught.value.problems)
 
 
+def test_very_many_problems_are_told_in_few_lines(refused):
+    targets = [Target(f"t{number}", url_env="NOT_SET") for number in range(1_000)]
+    with pytest.raises(InventoryError) as caught:
+        locate_all(targets, "sqlmigrate", {})
+    [problem] = caught.value.problems
+    assert str(problem).startswith("t0, t1, t2, t3, t4 and 995 more: the variable NOT_SET")
+
+    found = refused("".join(f'{{"name": "t{number}"}}\n' for number in range(1_000)), "t.jsonl")
+
+    assert len(found) == 51
+    assert found[-1] == "and 950 more problems"
+
+
+@pytest.mark.parametrize("outside", ["", "PGPORT"])
+def test_where_a_text_leads_is_the_same_with_and_without_asking_libpq(monkeypatch, outside):
+    if outside:
+        monkeypatch.setenv(outside, "7777")
+    url = "postgresql://u:ge%27he%5Cim@db1,db2/it%27s"
+    found = locate(Target("a", url=url), "sqlmigrate")
+
+    port = "7777" if outside else "5432"
+    assert (found.host, found.database) == ("db1:5432,db2:5432", "it's")
+    assert locate(Target("a", url="postgresql://db1/d"), "sqlmigrate").host == f"db1:{port}"
+    assert conninfo_to_dict(found.conninfo) == conninfo_to_dict(url)
+    assert locate(Target("a", url="host=/tmp port=1 dbname=d"), "sqlmigrate").host == "socket /tmp"
+
+
 def test_two_targets_in_one_place_are_refused():
     targets = [
         Target("a", url="postgresql://x@h/d"),
@@ -238,3 +266,50 @@ def test_only_fleet_commands_run_the_command(tmp_path, monkeypatch, sqlmigrate):
     assert sqlmigrate("config").status == 0
 
     assert not marker.exists()
+
+
+URL = "postgresql://app:geheim@db1/acme"
+INFO = "host=db1 password=geheim"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("t.csv", f"acme,{URL}\nbolt,{URL}\n", "t.csv:1: the first line names no column 'name'"),
+        ("t.csv", f"name,{URL}\na,b\n", "t.csv:2: targets[0]: the key 'postgresql://app:***@db1/acme' is not allowed"),
+        ("t.csv", f"name,url\n{URL},a\n", "t.csv:2: targets[0].name holds a password, which reports would show"),
+        ("t.csv", f"name,url,cluster\na,b,{INFO}\n", "t.csv:2: targets[0].cluster holds a password"),
+        ("t.jsonl", json.dumps({"name": "a", "url_env": URL}), "t.jsonl:1: targets[0].url_env holds a password"),
+        ("t.jsonl", json.dumps({"name": "a", "service": INFO}), "t.jsonl:1: targets[0].service holds a password"),
+        ("t.jsonl", json.dumps({"name": "a", "service": "s", "tags": [INFO]}), "t.jsonl:1: targets[0].tags holds a"),
+        ("t.jsonl", json.dumps({"name": "a", "service": "s", "schema": URL}), "t.jsonl:1: targets[0].schema holds"),
+        ("t.yaml", f"targets:\n- name: a\n  {URL}: x\n", "t.yaml:3:3: targets[0]: the key 'postgresql://app:***@db1"),
+    ],
+)
+def test_a_connection_string_in_the_wrong_place_shows_no_password(refused, name, text, problem):
+    assert refused(text, name)[0].startswith(problem)
+
+
+def test_no_error_of_a_list_shows_a_password():
+    error = InventoryError(f"no {URL}", [Problem(f"not {INFO}", hint="do")])
+
+    assert "geheim" not in repr(error) + str(error.problems)
+
+
+def test_what_reports_show_of_a_target_can_be_printed(refused):
+    line = {"name": "a", "service": "s", "tags": ["x\x1b[2J"], "cluster": "a\n::error::b"}
+
+    assert refused(json.dumps(line), "t.jsonl") == [
+        r"t.jsonl:1: a: tags 'x\x1b[2J' cannot be printed",
+        r"t.jsonl:1: a: cluster 'a\n::error::b' cannot be printed",
+    ]
+
+
+def test_the_schema_of_whoever_connects_is_no_tenants(refused):
+    assert refused("name,service,schema\na,s,$user\n", "t.csv") == [
+        "t.csv:2: a: $user is no schema that a tenant can have"
+    ]
+
+
+def test_a_line_that_is_nested_without_end_is_refused(refused):
+    assert refused('{"name": %s}\n' % ("[" * 100_000), "t.jsonl") == ["t.jsonl:1: not a JSON object"]

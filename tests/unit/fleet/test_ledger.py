@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -149,3 +150,78 @@ def test_a_run_that_was_begun_elsewhere_goes_on_in_a_file_of_its_own(ledger):
         writer.add(FAILED)
 
     assert ledger.find("last").counts() == {State.DONE: 1, State.FAILED: 1, State.WAITING: 2}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"run_id": "../../elsewhere"},
+        {"run_id": "x\n"},
+        {"run_id": 7},
+        {"began": "2026-01-01\n## forged"},
+        {"began": "yesterday"},
+        {"username": None},
+        {"hostname": ["a"]},
+        {"others": "abc"},
+        {"waves": [{"name": 7, "targets": []}]},
+        {"waves": [{"name": "all", "targets": "abc"}]},
+        {"waves": [{"name": "all", "targets": [1]}]},
+        {"wanted": {"operation": "DROP"}},
+        {"wanted": {"operation": "apply", "accept_loss": "no"}},
+    ],
+)
+def test_a_head_that_somebody_has_made_up_is_none(values):
+    with pytest.raises((TypeError, ValueError)):
+        Head.read(head().as_json() | values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"seconds": "1"},
+        {"seconds": float("inf")},
+        {"attempt": "2"},
+        {"at": "2026\n"},
+        {"at": None},
+        {"migrations": "abc"},
+        {"migrations": [None]},
+        {"target": 7},
+        {"blocker": {}},
+        {"failure": {"kind": 1, "message": "a", "fingerprint": "b"}},
+    ],
+)
+def test_an_entry_that_somebody_has_made_up_is_none(values):
+    with pytest.raises((TypeError, ValueError)):
+        Entry.read(DONE.as_json() | values)
+
+
+def test_lines_that_somebody_has_made_up_are_passed_over(ledger):
+    with ledger.begun(head()) as writer:
+        writer.write({"kind": "end", "at": "soon\n", "why": None})
+        writer.write({"kind": "end", "at": "2026-01-01T00:00:00Z", "why": 7})
+        writer.write({"kind": "resumed", "at": "x", "files": 7})
+
+    assert ledger.find("last") == RunRecord(head())
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_a_folder_that_others_may_write_to_holds_no_ledger(ledger, mode):
+    with ledger.begun(head()):
+        pass
+    ledger.folder.chmod(mode)
+
+    for call in (ledger.runs, lambda: ledger.find("last"), lambda: ledger.one(head().run_id)):
+        with pytest.raises(Error, match="is not read: anybody may write to it"):
+            call()
+    with pytest.raises(Error, match="is not read: anybody may write to it"), ledger.begun(head()):
+        pass
+
+
+def test_a_folder_of_somebody_else_holds_no_ledger(ledger):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    ledger.folder.mkdir(mode=0o700, parents=True)
+    os.chown(ledger.folder, 65534, 65534)
+
+    with pytest.raises(Error, match="is not read: it belongs to"):
+        ledger.runs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,21 @@ def test_a_long_chain_of_merges_is_put_together():
     lines = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: *a{n - 1}}}" for n in range(1, 5000))]
 
     assert value("\n".join(lines))["a4999"] == {"x": 1}
+
+
+def test_merges_whose_keys_add_up_are_refused_before_they_fill_the_memory():
+    lines = ["a0: &a0 {k0: 1}", *(f"a{n}: &a{n} {{<<: *a{n - 1}, k{n}: 1}}" for n in range(1, 3000))]
+
+    assert "what mappings are merged of (<<) stands for too many values" in problems("\n".join(lines))[0]
+    assert len(value("\n".join(lines[:300]))["a299"]) == 300
+
+
+def test_one_mapping_that_is_merged_very_often_is_looked_at_once():
+    lines = ["a: &a", *(f"  k{n}: 1" for n in range(5000)), f"b: {{<<: [{', '.join(['*a'] * 50_000)}]}}"]
+    began = time.process_time()
+
+    assert len(value("\n".join(lines))["b"]) == 5000
+    assert time.process_time() - began < 30  # looking at it each time takes minutes
 
 
 def test_very_many_problems_are_cut_short():

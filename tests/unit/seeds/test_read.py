@@ -11,7 +11,8 @@ import pytest
 
 from sqlmigrate.files.patterns import Patterns
 from sqlmigrate.seeds.model import TableName
-from sqlmigrate.seeds.reading import document
+from sqlmigrate.seeds.reading import cells, document
+from sqlmigrate.seeds.reading.schema import read_schema, row_types
 from support.seeds import AGENTS, LLMS
 
 STRICT = {
@@ -495,3 +496,62 @@ def test_the_places_of_very_many_unknown_keys_are_looked_up_once(seed_files):
     assert file.places._last is item  # a problem in each of its keys costs no look at all of them
     row = item[-1].root
     assert document._keys(row) is document._keys(row)
+
+
+def nested(levels: int) -> str:
+    return '{"a": ' * levels + "1" + "}" * levels
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("llms.json", f'{{"llms": [{{"model_code": "a", "x": {nested(600)}}}]}}'),
+        ("llms.jsonl", f'{{"model_code": "a", "x": {nested(600)}}}\n'),
+    ],
+)
+def test_json_that_is_nested_too_deeply_is_refused(seed_files, name, text):
+    seed_files.schema("llms", LLMS)
+    (seed_files.directory / name).write_text(text, encoding="utf-8")
+
+    assert "nested too deeply: more than 500 levels" in seed_files.problems()[0]
+    (seed_files.directory / name).write_text(text.replace('{"a": ' * 200, "").replace("}" * 200, ""), encoding="utf-8")
+    assert len(seed_files.load().files[0].rows) == 1
+
+
+def test_the_work_for_a_quote_that_is_never_closed_grows_with_the_file_alone(seed_files, monkeypatch):
+    looked_at = 0
+
+    def is_whole(text: str) -> bool:
+        nonlocal looked_at
+        looked_at += len(text)
+        return text.count('"') % 2 == 0
+
+    monkeypatch.setattr(cells, "is_whole", is_whole)
+    seed_files.schema("llms", LLMS)
+    text = 'model_code,x\na,"' + "x\n" * 20_000
+    (seed_files.directory / "llms.csv").write_text(text, encoding="utf-8")
+
+    assert seed_files.problems() == ["llms.csv:2: a quote is opened here and never closed"]
+    assert 0 < looked_at <= len(text)
+    (seed_files.directory / "llms.csv").write_text(f'{text}"\nb,c\n', encoding="utf-8")
+    assert [len(row.values["x"]) for row in seed_files.load().files[0].rows] == [40_000, 1]
+
+
+def test_a_header_of_very_many_cells_is_read_once(seed_files):
+    seed_files.schema("llms", LLMS)
+    keys = ",".join(f"k{number}" for number in range(200_000))
+    (seed_files.directory / "llms.csv").write_text(f"model_code,{keys},k7\n", encoding="utf-8")
+    began = time.process_time()
+
+    assert seed_files.problems() == ["llms.csv:1:1: the key 'k7' appears twice"]
+    assert time.process_time() - began < 30  # comparing each with each takes minutes
+
+
+def test_references_that_lead_to_themselves_in_many_ways_are_looked_at_once(seed_files):
+    many = {"anyOf": [{"$ref": "#/$defs/a"}] * 60 + [{"type": "integer"}]}
+    rows = {"items": {"properties": {"model_code": {"$ref": "#/$defs/a"}}}}
+    seed_files.schema("llms", LLMS, properties={"llms": rows}, **{"$defs": {"a": many}})
+    (seed_files.directory / "llms.csv").write_text("model_code\n1\n", encoding="utf-8")
+
+    assert "$ref '#/$defs/a'" in seed_files.problems()[0]
+    assert row_types(read_schema(seed_files.directory / "llms.schema.json")) == {"model_code": {"integer"}}

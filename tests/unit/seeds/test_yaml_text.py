@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sqlmigrate.seeds.exporting.texts import as_yaml, schema_text
 from sqlmigrate.seeds.exporting.yaml_text import Written, row
 from sqlmigrate.seeds.reading.document import parse
 from support.examples import examples
@@ -53,3 +56,20 @@ def test_every_reader_takes_it_for_the_same(rows):
 )
 def test_it_is_pleasant_to_read(value, text):
     assert row({"a": value}) == f"  - a:{'' if text[0] == chr(10) else ' '}{text}\n"
+
+
+PARTS = ["::error::x", "##vso[a]", "##[b]", "###", "[", "\n", " ", "a", "\x9b", "\u202e", "\u2028"]
+LOGGED = st.lists(st.sampled_from(PARTS)).map("".join)
+
+
+@given(LOGGED, LOGGED)
+def test_a_log_carries_nothing_out_of_it(key, value):
+    rows = [{key: value, "list": [value], "in": {"it": value}}]
+    text, schema = "".join(as_yaml(rows, "list")), schema_text({key: value})
+
+    assert parse(Path("x"), text).value == yaml.safe_load(text) == {"list": rows}
+    assert json.loads(schema) == {key: value}
+    for line in (text + schema).splitlines():
+        assert not line.lstrip().startswith("::")
+        assert not re.search(r"##\w*\[", line)
+    assert not set(text + schema) & set("\x9b\u202e\u2028")

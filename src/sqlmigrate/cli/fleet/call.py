@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import signal
 import sys
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from sqlmigrate.fleet.model import Limits, Wave
     from sqlmigrate.fleet.project import Fleet
 
-_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _WORD = "continue"
 _NAMED = 5
@@ -161,14 +159,12 @@ def limits_of(pace: dict[str, Any], targets: int) -> Limits:
 
 
 def _max_failures(text: str | None, targets: int) -> int | None:
-    """Read a number of targets or a share of them, of which at least one may fail."""
-    if text is None:
-        return None
-    if found := _SHARE.fullmatch(text):
-        return max(math.floor(targets * float(found[1]) / 100), 1)
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise click.UsageError(f"--max-failures: {text!r} is neither a number from 1 on nor a share such as 0.5%")
-    return int(text)
+    from sqlmigrate.fleet.waves import read_most  # noqa: PLC0415  --help needs none of it
+
+    try:
+        return None if text is None else read_most(text, targets)
+    except ValueError as error:
+        raise click.UsageError(f"--max-failures: {error}") from None
 
 
 def manner_of(app: App, pace: dict[str, Any]) -> Manner:

@@ -33,7 +33,7 @@ def command(context: click.Context, /, app: App, *, concurrency: int) -> None:
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
     fleet = opened(app)
-    groups = project.compare(app.config, fleet, concurrency)
+    groups = project.compare(app.config, fleet.places, concurrency)
     app.output.result(targets=len(fleet.places), groups=[_as_json(group) for group in groups])
     for group in groups[:_GROUPS]:
         app.output.line(*map(printable, _lines(group)))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlmigrate import events
-from sqlmigrate.fleet import driving
+from sqlmigrate.fleet.telling import event_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,21 +24,6 @@ class Noting:
 
     def __call__(self, step: Step) -> None:
         """Note a step, and draw it."""
-        if (event := self._event(step)) is not None:
+        if (event := event_of(step, self.run_id)) is not None:
             self.recorder.note(event)
         self.draw(step)
-
-    def _event(self, step: Step) -> events.Event | None:
-        match step:
-            case driving.WaveBegun(wave):
-                return events.WaveBegun(self.run_id, wave.name, len(wave.targets))
-            case driving.TargetEnded(entry, left):
-                failure = entry.failure
-                return events.TargetEnded(
-                    self.run_id, entry.target, entry.state.value, entry.wave, entry.attempt, entry.seconds,
-                    entry.migrations, str(failure) if failure else None, failure.fingerprint if failure else None,
-                    entry.blocker, left,
-                )  # fmt: skip
-            case driving.Stopping(why, running):
-                return events.FleetStopped(self.run_id, why.value, running)
-        return None

@@ -14,8 +14,6 @@ from sqlmigrate.cli.options import fleet_running
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
-    from sqlmigrate.fleet.ledger import RunRecord
-    from sqlmigrate.fleet.project import Fleet
 
 
 @click.command(name="rollback")
@@ -33,31 +31,16 @@ def command(context: click.Context, /, app: App, *, run: str, dry_run: bool, rec
     reverse.
     """
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
-    from sqlmigrate.fleet.model import Wanted, Wave  # noqa: PLC0415  same
 
     fleet = opened(app)
-    taken_back = run_of(app, run, fleet)
-    names = _names(app, fleet, taken_back)
-    wanted = Wanted(operation="rollback", of_run=taken_back.head.run_id, recorded=recorded, accept_loss=app.accept_loss)
+    taken = run_of(app, run, fleet)
+    wanted, waves, gone = project.taking_back(fleet, taken, recorded=recorded, accept_loss=app.accept_loss)
+    if gone:
+        app.output.warning(f"{named(gone)} {'is' if len(gone) == 1 else 'are'} no target any more")
+    names = [name for wave in waves for name in wave.targets]
     if dry_run:
         show(app, fleet, wanted, pace["concurrency"], names)
         return
-    waves = (Wave("all", names),) if names else ()
-    question = f"Roll back what run {taken_back.head.run_id[:8]} has applied in {counted(len(names), 'target')}?"
+    question = f"Roll back what run {taken.head.run_id[:8]} has applied in {counted(len(names), 'target')}?"
     asked = Asked("rollback", question, always=True, whole=False)
     carry_out(context, app, fleet, asked, pace, lambda call: project.begin(app.config, fleet, wanted, waves, call))
-
-
-def _names(app: App, fleet: Fleet, record: RunRecord) -> tuple[str, ...]:
-    """Return the targets of a run that was begun with, the last one first, but for those that are no targets now.
-
-    Where nobody has written down how the run ended, more may have been begun than was written: their histories tell.
-    """
-    if record.head.wanted.operation != "apply":
-        hint = "to apply again, run `sqlmigrate fleet apply`"
-        raise click.UsageError(f"run {record.head.run_id[:8]} was a rollback; {hint}")
-    names = [entry.target for entry in record.all_entries() if entry.attempt or record.ended is None]
-    gone = [name for name in names if name not in fleet.places]
-    if gone:
-        app.output.warning(f"{named(gone)} {'is' if len(gone) == 1 else 'are'} no target any more")
-    return tuple(name for name in reversed(names) if name in fleet.places)

@@ -1,7 +1,8 @@
 """Count what is lost, within a time limit and without waiting for a lock; where that ends, estimate and say why.
 
 Only tables and materialized views are read, one at a time, by `count`: no view, no function, no policy and no
-generated column of anybody's runs for it.
+generated column of anybody's runs for it. Planning alone would run what indexes and statistics call, so tables of which
+that is somebody else's are not counted.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class _Table:
         """Say why it cannot be counted; "" where it can."""
         if self.row["filtered"]:
             return "row security hides rows from this role"
+        if self.row["strange"]:
+            return f"its indexes or statistics call functions of role {self.row['strange']}, with your privileges"
         wanted = [self.columns[column]] if column in self.columns else list(self.columns.values())
         if not self.row["reachable"] or not all(item["readable"] for item in wanted):
             return "this role may not SELECT from it"

@@ -255,14 +255,15 @@ def _filled(query: str, subject: Subject) -> sql.Composable:
     return sql.Composed([named[part] if at % 2 else sql.SQL(part) for at, part in enumerate(parts)])
 
 
-def predecessor(connection: Connection, *, seconds: float) -> int | None:
+def predecessor(connection: Connection, schema: str, *, seconds: float) -> int | None:
     """Wait until the session of an earlier run has ended: its client is gone, but its statement may still run.
 
-    Gives its process id where it is still there when the time is over.
+    It may write the history in `schema`. Gives its process id where it is still there when the time is over.
     """
     deadline = time.monotonic() + seconds
+    asked = queries.load("outcome")["predecessor"], {"schema": schema}
     with undisturbed(connection):
-        while (row := connection.execute(queries.load("outcome")["predecessor"]).fetchone()) is not None:
+        while (row := connection.execute(*asked).fetchone()) is not None:
             if time.monotonic() > deadline:
                 return int(row[0])
             time.sleep(0.1)

@@ -127,7 +127,8 @@ class Stepper:
 
     def _await_earlier_session(self) -> None:
         """Wait for the session of an earlier run: its client may be gone, and its statement still at work."""
-        if pid := outcome.predecessor(self.sender.connection, seconds=_PREDECESSOR_SECONDS):
+        schema = self.context.options.schema
+        if pid := outcome.predecessor(self.sender.connection, schema, seconds=_PREDECESSOR_SECONDS):
             raise ExecutionError(
                 f"a session of an earlier run (pid {pid}) is still at work on this script",
                 migration_id=self.sender.job.migration_id,

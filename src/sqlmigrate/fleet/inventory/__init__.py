@@ -5,6 +5,6 @@ connects.
 """
 
 from sqlmigrate.fleet.inventory.model import Target
-from sqlmigrate.fleet.inventory.reading import read
+from sqlmigrate.fleet.inventory.reading import of, read
 
-__all__ = ["Target", "read"]
+__all__ = ["Target", "of", "read"]

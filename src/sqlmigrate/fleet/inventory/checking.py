@@ -29,7 +29,7 @@ def checked(document: Document) -> tuple[Target, ...]:
     refuse(violations(document, schema))
     found = document.value["targets"]
     refuse([*_unclear(document, found), *_twice(document, found)])
-    return tuple(Target(**values | {"tags": tuple(values.get("tags", ()))}) for values in found)
+    return tuple(Target(**values | {"tags": tuple(dict.fromkeys(values.get("tags", ())))}) for values in found)
 
 
 def _unclear(document: Document, found: list[dict[str, Any]]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import ConfigError, InventoryError, Place, Problem, SeedError, UsageError
 from sqlmigrate.fleet.inventory.checking import checked
@@ -18,13 +18,14 @@ from sqlmigrate.fleet.inventory.rows import of_csv, of_json_lines, of_values
 from sqlmigrate.seeds.reading.document import parse, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.config import Config
     from sqlmigrate.fleet.inventory.model import Target
     from sqlmigrate.seeds.reading.document import Document
 
 _KINDS = ("targets", "targets_query", "targets_command")
+_PROBLEMS = 50  # of a list that are told
 _SECONDS = 300  # for a command that lists targets
 _MOST, _STEP = 256 << 20, 64 << 10  # bytes: that one may print, and of one look
 
@@ -40,8 +41,24 @@ def read(config: Config) -> tuple[Target, ...]:
         found = {"targets": _file, "targets_query": _query, "targets_command": _command}[kind](config)
         return checked(found)
     except SeedError as error:
-        problems = [_without_text(problem) for problem in error.problems]
+        problems = shortened([_without_text(problem) for problem in error.problems])
         raise InventoryError(f"the list of targets is refused ({config.source(kind)})", problems) from None
+
+
+def of(values: Iterable[Mapping[str, Any]]) -> tuple[Target, ...]:
+    """Check targets that a program gives; raises InventoryError with everything that is wrong with them."""
+    try:
+        return checked(of_values(Path("targets"), enumerate(values, 1)))
+    except SeedError as error:
+        problems = shortened([_without_text(problem) for problem in error.problems])
+        raise InventoryError("the list of targets is refused", problems) from None
+
+
+def shortened(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the first problems, and how many there are besides: a list may have very many targets."""
+    more = len(problems) - _PROBLEMS
+    rest = [Problem(f"and {more:,} more problems")] if more > 0 else []
+    return [*problems[:_PROBLEMS], *rest]
 
 
 def _kind(config: Config) -> str:

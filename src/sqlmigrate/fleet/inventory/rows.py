@@ -13,7 +13,7 @@ from sqlmigrate.seeds.problems import refusal, refuse
 from sqlmigrate.seeds.reading.document import Document, Nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _OF_A_LIST = 2  # steps to a target in a document: the key, and its number
@@ -42,18 +42,20 @@ def of_values(path: Path, found: Iterable[tuple[int, Mapping[str, Any]]]) -> Row
 def of_csv(path: Path, text: str) -> Rows:
     """Read a table with a heading; tags stand in one column, with spaces or semicolons in between."""
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="")
-    found = []
-    try:
+
+    def numbered() -> Iterator[tuple[int, dict[str, Any]]]:  # one by one: there may be very many
         if "name" not in (reader.fieldnames or ()):  # it may be the first target, and show its password
             hint = "begin with a heading, such as name,url_env,schema,tags"
             raise refusal(Problem("the first line names no column 'name'", Place(path, 1), hint))
         for values in reader:
             if "" in values:
                 raise refusal(Problem("there are more values than headings", Place(path, reader.line_num)))
-            found.append((reader.line_num, values))
+            yield reader.line_num, values
+
+    try:
+        return of_values(path, numbered())
     except csv.Error as error:
         raise refusal(Problem(f"not valid CSV: {error}", Place(path, reader.line_num))) from None
-    return of_values(path, found)
 
 
 def of_json_lines(path: Path, text: str) -> Rows:

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import ClientCursor, sql
 
 from sqlmigrate import connection, queries
+from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
 from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, newest_first
 from sqlmigrate.history import trust
@@ -177,6 +178,7 @@ class ControlLedger:
         session = connection.connect(self.conninfo, application_name=_APPLICATION)
         try:
             try:
+                _settle(self.conninfo, session)
                 _install(session, self._tables)
                 [(is_ours,)] = session.execute(queries.load("fleet")["lock"], [head.run_id]).fetchall()
                 if not is_ours:
@@ -189,6 +191,7 @@ class ControlLedger:
                 ) from None
             yield session, self._tables
         finally:
+            session.give_back()
             session.close()
 
 
@@ -205,6 +208,16 @@ def _records(heads: Iterable[Any], rows: Iterable[Any]) -> list[RunRecord]:
 def _is_there(session: Connection) -> bool:
     [(_, tables)] = session.execute(queries.load("fleet")["is_there"]).fetchall()
     return bool(tables)
+
+
+def _settle(conninfo: str, session: Connection) -> None:
+    """Make the session one that may write, also behind a pooler: else it reads in one transaction that never ends."""
+    try:
+        info = connection.probe(session)
+        connection.require_writable(info)
+        settle_writer(conninfo, session, info)
+    except ConnectionFailed as error:
+        raise error.replaced(message=f"the control database: {error.message}; nothing was done") from None
 
 
 def _install(session: Connection, tables: Tables) -> None:

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Error
-from sqlmigrate.files.reading import open_file
+from sqlmigrate.files import open_file, why_not_trusted
 from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, moment, newest_first, optional, word
 
 if TYPE_CHECKING:
@@ -99,10 +99,24 @@ class LocalLedger:
 
     def one(self, run_id: str) -> list[RunRecord]:
         """Return a run, if it is there."""
+        self._require_ours()
         found = _read(self.folder / f"{run_id}.jsonl")
         return [found] if found is not None and found.head.run_id == run_id else []
 
+    def _require_ours(self) -> None:
+        """Refuse a folder that others may write to: what a run is to do when it goes on stands in its file."""
+        try:
+            reason = why_not_trusted(self.folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Error(f"{self.folder} cannot be read: {error.strerror}") from None
+        if reason is not None:
+            hint = "choose a directory of your own with the setting state_dir"
+            raise Error(f"{self.folder} is not read: {reason}", hint=hint)
+
     def _files(self) -> list[Path]:
+        self._require_ours()
         try:
             return [path for path in self.folder.iterdir() if path.suffix == ".jsonl"]
         except FileNotFoundError:
@@ -115,6 +129,7 @@ class LocalLedger:
         path = self.folder / f"{run_id}.jsonl"
         try:
             self.folder.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+            self._require_ours()
             descriptor = os.open(path, _OPEN, _FILE)
         except OSError as error:
             raise Error(f"{path} cannot be written: {error.strerror}; nothing was done") from None
@@ -155,7 +170,7 @@ def _parsed(lines: Iterable[bytes]) -> RunRecord | None:
     record: RunRecord | None = None
     entries: dict[str, Entry] = {}
     for line in lines:
-        with suppress(ValueError, TypeError, KeyError, AttributeError):
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
             record = _with_line(record, entries, json.loads(line))
     return record
 

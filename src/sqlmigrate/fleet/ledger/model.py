@@ -24,6 +24,8 @@ _LEAST = 4
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _MOMENT = re.compile(r"[0-9TZ:.+-]{1,40}")
 _OPERATIONS = ("apply", "rollback")
+_TEXTS = ("target", "at", "wave", "attempt", "worker")
+"""What stands in an entry as it is: there are two for each target of a run, so they are written quickly."""
 FORMAT = 1
 """It rises when a field goes or changes its meaning; new ones may come without it."""
 
@@ -77,9 +79,16 @@ class Entry:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data, without what is empty."""
-        values = {item.name: plain(getattr(self, item.name)) for item in fields(self) if item.name != "state"}
-        given = {name: value for name, value in values.items() if value not in (None, "", 0, [])}
-        return {"kind": "target", **given, "state": self.state.value}
+        found: dict[str, Any] = {name: value for name in _TEXTS if (value := getattr(self, name))}
+        if self.seconds:
+            found["seconds"] = round(self.seconds, 3)
+        if self.migrations:
+            found["migrations"] = list(self.migrations)
+        if self.failure is not None:
+            found["failure"] = plain(self.failure)
+        if self.blocker:
+            found["blocker"] = plain(self.blocker)
+        return {"kind": "target", **found, "state": self.state.value}
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Entry:
@@ -107,6 +116,11 @@ class RunRecord:
     entries: Mapping[str, Entry] = field(default_factory=dict)
     ended: str | None = None
     why: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every target is where it was to be brought."""
+        return all(entry.state in WELL for entry in self.all_entries())
 
     def last_moment(self) -> str:
         """Return when something of this run was written down last."""

@@ -97,19 +97,34 @@ class Step:
         return names[-1] if names else relation.name
 
 
-class Follower:
-    """The catalog as one session sees it; `relations`, by oid, and the snapshot `first` are those of the beginning."""
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All that is followed of a database, as it was read at one time; relations are by oid."""
 
-    def __init__(self, connection: Connection, *, since: Snapshot | None, leave_out: tuple[str, ...] = ()) -> None:
+    snapshot: Snapshot = field(repr=False)
+    relations: Relations = field(repr=False)
+    things: Objects = field(repr=False)
+
+
+def read_catalog(connection: Connection, *, since: Snapshot | None, leave_out: tuple[str, ...] = ()) -> Catalog:
+    """Read all of it; `since` is any earlier snapshot, as `read_schema` takes it."""
+    snapshot = read_schema(connection, since=since, leave_out=leave_out)
+    return Catalog(snapshot, read_relations(connection), read_objects(connection))
+
+
+class Follower:
+    """The catalog as one session sees it, from what it is to begin with, the `relations` by oid among that."""
+
+    def __init__(self, connection: Connection, begins: Catalog, leave_out: tuple[str, ...] = ()) -> None:
         self._leave_out = leave_out
         self._recent = recent(connection)
         self._recent.changed(connection, leave_out)
-        self.snapshot = self.first = read_schema(connection, since=since, leave_out=leave_out)
-        self.relations: Relations = read_relations(connection)
-        self._now = _OfTables(self.relations, lambda oid, item: {oid, item.table})
-        things = read_objects(connection)
-        self._things = _OfTables(things, lambda key, thing: {thing.part_of, *([key[1]] if key[0] == RELATION else [])})
-        self._keys = frozenset(things)
+        self.snapshot, self.relations = begins.snapshot, begins.relations
+        self._now = _OfTables(begins.relations, lambda oid, item: {oid, item.table})
+        self._things = _OfTables(
+            begins.things, lambda key, thing: {thing.part_of, *([key[1]] if key[0] == RELATION else [])}
+        )
+        self._keys = frozenset(begins.things)
         self._known = layered(self._by_name(self.relations))
         self._state = State(self.snapshot.schema)
 
@@ -143,6 +158,11 @@ class Follower:
             rewrites=tuple(item for item in rewritten(was, now) if item.oid in self.relations),
         )
 
+    def left(self, connection: Connection) -> Catalog:
+        """Read what is there once the session has ended, in another one."""
+        self.look(connection, taken_back=True)
+        return Catalog(self.snapshot, self._now.known, self._things.known)
+
     def _relations(self, connection: Connection, only: frozenset[int] | None) -> tuple[Relations, Relations]:
         """Read the relations of these tables, or all; give what was known of them and what they are."""
         now = read_relations(connection, only)
@@ -165,31 +185,31 @@ def _tables_alone(changed: frozenset[int]) -> frozenset[int] | None:
 
 
 class _OfTables(Generic[K, V]):
-    """What was read last, by table; `homes` tells the tables that a value is, or is part of."""
+    """What was read last: what is `known`, by table; `homes` tells the tables that a value is, or is part of."""
 
     def __init__(self, known: dict[K, V], homes: Callable[[K, V], Iterable[int]]) -> None:
         self._homes = homes
-        self._known: dict[K, V] = {}
+        self.known: dict[K, V] = {}
         self._of: dict[int, set[K]] = {}
         self._add(known)
 
     def replaced(self, only: frozenset[int] | None, now: dict[K, V]) -> dict[K, V]:
         """Put what was read in the place of what is known of these tables, or of all; return that."""
         if only is None:
-            was, self._known, self._of = self._known, {}, {}
+            was, self.known, self._of = self.known, {}, {}
         else:
-            was = {key: self._known[key] for oid in only for key in self._of.get(oid, ())}
-            for key in {*was, *(now.keys() & self._known.keys())}:
+            was = {key: self.known[key] for oid in only for key in self._of.get(oid, ())}
+            for key in {*was, *(now.keys() & self.known.keys())}:
                 self._forget(key)
         self._add(now)
         return was
 
     def _forget(self, key: K) -> None:
-        for oid in self._homes(key, self._known.pop(key)):
+        for oid in self._homes(key, self.known.pop(key)):
             self._of[oid].discard(key)
 
     def _add(self, new: dict[K, V]) -> None:
-        self._known.update(new)
+        self.known.update(new)
         for key, value in new.items():
             for oid in self._homes(key, value):
                 self._of.setdefault(oid, set()).add(key)

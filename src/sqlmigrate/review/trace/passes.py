@@ -15,7 +15,7 @@ from sqlmigrate.engine.unrecorded import run_script
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.review.trace.batches import look_at_batches
 from sqlmigrate.review.trace.follow import Follower, Step, aside
-from sqlmigrate.review.trace.readings import Key, folded, read_locks, read_named, read_relations, read_scans, scanned
+from sqlmigrate.review.trace.readings import Key, folded, read_locks, read_named, read_scans, scanned
 from sqlmigrate.review.trace.waiting import from_table, made_to_wait, obstacles
 from sqlmigrate.sql.statement.command import DATA, HIDING, changes_catalog, command_of
 from sqlmigrate.sql.statement.effect import WANTS_OUT, Kind, classify, drops_with_cascade, with_restrict
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.measured import Batching
     from sqlmigrate.review.model import Source
+    from sqlmigrate.review.trace.follow import Catalog
     from sqlmigrate.review.trace.readings import Relation, Relations, TypeOrSchema
     from sqlmigrate.review.trace.waiting import Obstacle
-    from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.shadow import ShadowDatabase
     from sqlmigrate.sql.batches import Batched
     from sqlmigrate.sql.script import Statement
@@ -72,21 +72,20 @@ class Seen:
 class Pass:
     """One run of a script; `seen` grows statement by statement.
 
-    `apart` gives each statement a transaction of its own, also in a block from BEGIN to COMMIT. `follow` reads the
-    catalog too, beginning with what `since` knows of it. `measure` looks at statements in batches before they run.
+    It has `found` this catalog. `apart` gives each statement a transaction of its own, also in a block from BEGIN to
+    COMMIT. `follow` reads the catalog too. `measure` looks at statements in batches before they run.
     """
 
     database: ShadowDatabase
     script_run: ScriptRun
     options: Options
     info: ServerInfo
+    found: Catalog
     apart: bool = False
     follow: bool = False
     measure: bool = False
-    since: Snapshot | None = None
     leave_out: tuple[str, ...] = ()
     seen: list[Seen] = field(default_factory=list)
-    relations: Relations = field(default_factory=dict)
     named: dict[Key, TypeOrSchema] = field(default_factory=dict)
     follower: Follower | None = None
     _held: dict[Key, int] = field(default_factory=dict)
@@ -95,12 +94,16 @@ class Pass:
     _followed: int = -1
     _batching: Batching | None = None
 
+    @property
+    def relations(self) -> Relations:
+        """The relations that were there before, by oid."""
+        return self.found.relations
+
     def run(self) -> Error | None:
         """Run the script to its end or to its first error."""
         with connections.session(self.database.conninfo, application_name=APPLICATION) as connection:
             if self.follow:
-                self.follower = Follower(connection, since=self.since, leave_out=self.leave_out)
-            self.relations = self.follower.relations if self.follower else read_relations(connection)
+                self.follower = Follower(connection, self.found, self.leave_out)
             self.named = read_named(connection)
             try:
                 run_script(

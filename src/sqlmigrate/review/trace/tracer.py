@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 from sqlmigrate import connection as connections
 from sqlmigrate.errors import Error
 from sqlmigrate.review.locks import STOPS_READS, STOPS_WRITES
-from sqlmigrate.review.trace.follow import Step
+from sqlmigrate.review.trace.follow import Step, read_catalog
 from sqlmigrate.review.trace.passes import APPLICATION, Pass
-from sqlmigrate.review.trace.readings import Key, as_locks, read_relations
-from sqlmigrate.schema.read import read_schema
+from sqlmigrate.review.trace.readings import Key, as_locks
 from sqlmigrate.shadow import cluster_wide
 from sqlmigrate.sql.statement.command import HIDING
 from sqlmigrate.sql.statement.effect import begins
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import ScriptRun
     from sqlmigrate.review.measured import Batching
     from sqlmigrate.review.model import Lock
+    from sqlmigrate.review.trace.follow import Catalog
     from sqlmigrate.review.trace.objects import ObjectChanges
     from sqlmigrate.review.trace.passes import Seen
     from sqlmigrate.review.trace.readings import Relation
@@ -94,17 +94,30 @@ class Traced:
 class Trace:
     """What a script did, statement by statement, up to the one that failed, if one did.
 
-    `before` and `after` are the schema; `after` is that before where the script failed in a transaction. `relations`
-    are those that were there before, by oid.
+    It `found` a catalog and `left` one, which is the same where it failed in a transaction.
     """
 
     script_run: ScriptRun
     statements: tuple[Traced, ...]
-    relations: Mapping[int, Relation]
-    before: Snapshot
-    after: Snapshot
+    found: Catalog
+    left: Catalog
     error: Error | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> Snapshot:
+        """The schema before."""
+        return self.found.snapshot
+
+    @property
+    def after(self) -> Snapshot:
+        """The schema behind it."""
+        return self.left.snapshot
+
+    @property
+    def relations(self) -> Mapping[int, Relation]:
+        """The relations that were there before, by oid."""
+        return self.found.relations
 
 
 def trace(
@@ -115,6 +128,7 @@ def trace(
     options: Options,
     info: ServerInfo,
     since: Snapshot | None = None,
+    found: Catalog | None = None,
     leave_out: tuple[str, ...] = (),
     apart: bool = True,
 ) -> Trace:
@@ -122,34 +136,36 @@ def trace(
 
     No session may be open in the database, since pass B works in a copy of it. A script that PostgreSQL refuses is no
     error of the trace: `error` says where, and `statements` end before it. Without `apart` pass B is left out, so that
-    the locks of a statement are those that it adds, and batches are not measured.
+    the locks of a statement are those that it adds, and batches are not measured. What it has `found` there is
+    read, unless it is given; from any snapshot `since`, only what has changed.
     """
+    if found is None:
+        with connections.session(database.conninfo, application_name=APPLICATION) as connection:
+            found = read_catalog(connection, since=since, leave_out=leave_out)
     if not shadow.private and (shared := cluster_wide(script_run.script)):
-        return _not_tried(database, script_run, shared[0], since, leave_out)
+        return _not_tried(script_run, shared[0], found)
     own: list[Seen] | None = None
     notes: list[str] = []
 
     def run_apart() -> list[Seen]:
         with shadow.clone(database) as copy:
-            return _apart(Pass(copy, replace(script_run, transactional=False), options, info, apart=True), notes)
+            return _apart(Pass(copy, replace(script_run, transactional=False), options, info, found, apart=True), notes)
 
     is_one = _is_one(script_run)
     if apart and not is_one and (script_run.transactional or any(map(begins, script_run.script.statements()))):
         own = run_apart()
-    whole = Pass(database, script_run, options, info, follow=True, measure=apart, since=since, leave_out=leave_out)
+    whole = Pass(database, script_run, options, info, found, follow=True, measure=apart, leave_out=leave_out)
     error = whole.run()
     if apart and is_one and error is not None:
         own = run_apart()
-    follower = whole.followed()
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
-        after = read_schema(connection, since=follower.snapshot, leave_out=leave_out)
+        left = whole.followed().left(connection)
     statements = tuple(merged(seen, own, at, whole) for at, seen in enumerate(whole.seen))
     return Trace(
         script_run=script_run,
         statements=statements,
-        relations=whole.relations,
-        before=follower.first,
-        after=after,
+        found=found,
+        left=left,
         error=error,
         notes=tuple(notes),
     )
@@ -172,19 +188,10 @@ def _apart(run: Pass, notes: list[str]) -> list[Seen]:
     return run.seen
 
 
-def _not_tried(
-    database: ShadowDatabase,
-    script_run: ScriptRun,
-    statement: Statement,
-    since: Snapshot | None,
-    leave_out: tuple[str, ...],
-) -> Trace:
-    with connections.session(database.conninfo, application_name=APPLICATION) as connection:
-        snapshot = read_schema(connection, since=since, leave_out=leave_out)
-        relations = read_relations(connection)
+def _not_tried(script_run: ScriptRun, statement: Statement, found: Catalog) -> Trace:
     message = "was not tried: it would change the whole server; review it on a private one"
     error = Error(message, place=script_run.script.place(statement))
-    return Trace(script_run, (), relations, before=snapshot, after=snapshot, error=error)
+    return Trace(script_run, (), found=found, left=found, error=error)
 
 
 def merged(seen: Seen, apart: list[Seen] | None, at: int, run: Pass) -> Traced:

@@ -20,12 +20,17 @@ _NAMED_PLAINLY = re.compile(r"[\w./-]+")
 _TOO_LARGE = f"a file of YAML may have {SMALL >> 20} MB, and these rows need more"
 _TOO_LONG = f"a line of CSV may have {SMALL >> 22} MB, and one of these rows needs more"
 _WIDTH = 100
+_HIDDEN = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e0fff]|(?<=#)#(?=\w*\[)")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def schema_text(schema: dict[str, Any]) -> str:
-    """Write a schema, with short lists in one line."""
-    return _laid_out(schema, "") + "\n"
+    """Write a schema, with short lists in one line; what a terminal or a log would carry out are escapes."""
+    return _HIDDEN.sub(lambda found: _ascii(found[0]), _laid_out(schema, "")) + "\n"
+
+
+def _ascii(character: str) -> str:
+    return r"\u0023" if character == "#" else json.dumps(character)[1:-1]
 
 
 def _laid_out(value: Any, indent: str) -> str:

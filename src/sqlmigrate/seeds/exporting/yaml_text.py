@@ -20,8 +20,12 @@ _PLAIN = re.compile(r"[^\W\d_](?:[\w.@/+() -]*[\w.@/+()-])?")
 _WORDS = frozenset({"y", "yes", "n", "no", "on", "off", "true", "false", "null", "none", "nan", "inf", "infinity"})
 _PLAIN_MAX = 200
 # What YAML calls printable, less what it calls a line break; a tab is one in a block, but readers differ on it.
-_BLOCK = re.compile(r"[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]+")
-_ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff\U00010000-\U0010ffff]")
+_BLOCK = re.compile(r"[\n\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd]+")
+_ESCAPED = re.compile(
+    r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff\U00010000-\U0010ffff]|(?<=#)#(?=\w*\[)"
+)
+# what a CI system carries out where it stands in a log: `::` at the start of a line, `##vso[` and the like in any place
+_CARRIED_OUT = re.compile(r"^\s*::|##\w*\[", re.MULTILINE)
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -101,6 +105,8 @@ def _text(value: str) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
+    if code == ord("#"):
+        return r"\x23"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004  four digits
 
 
@@ -108,7 +114,7 @@ def _is_block(value: str) -> bool:
     """Tell whether a text of several lines can stand as it is."""
     if "\n" not in value.rstrip("\n") or value[0] in " \n" or value.endswith(" ") or " \n" in value:
         return False  # editors take blanks at the end of a line away
-    return bool(_BLOCK.fullmatch(value))
+    return bool(_BLOCK.fullmatch(value)) and not _CARRIED_OUT.search(value)
 
 
 def _block(start: str, value: str, indent: str) -> Iterator[str]:

@@ -258,6 +258,7 @@ class _Builder:
         self.problems: list[Problem] = []
         self._built: dict[int, Any] = {}
         self._sizes: dict[int, int] = {}
+        self._merged = 0
 
     def value(self, node: Node) -> Any:
         """Return the value of a node; an alias gives the same object again."""
@@ -294,7 +295,12 @@ class _Builder:
             else:
                 seen.add(key.value)
                 self._check_text(key)
-        return {name: self.value(child) for name, child in _entries(node)}
+        entries = dict(_entries(node))
+        self._merged += len(entries) - len(seen)
+        if self._merged > _MAX_VALUES + _MAX_VALUES_EACH * len(self._built):
+            self._refuse(node, "what mappings are merged of (<<) stands for too many values")
+            refuse(self.problems)
+        return {name: self.value(child) for name, child in entries.items()}
 
     def _scalar(self, node: Node) -> Any:
         kind, text = node.tag.removeprefix(_TAG), node.value
@@ -353,7 +359,7 @@ def _merged(node: Node) -> dict[str, Node]:
             sources += value.value if value.id == "sequence" else [value]
         elif key.id == "scalar":
             found.setdefault(key.value, value)
-    for source in sources:
+    for source in {id(source): source for source in sources}.values():
         if getattr(source, "id", None) == "mapping":
             found |= {name: value for name, value in _merged(source).items() if name not in found}
     node.merged = found

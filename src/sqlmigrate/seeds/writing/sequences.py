@@ -74,9 +74,8 @@ def move_behind(
                 text = f"the sequence {sequence} of {file.mapping.table}.{column} was moved to {highest}"
                 yield Moved(f"{text}, the highest number of {file.path.name}")
                 continue
-            setval = (
-                sql.SQL("SELECT setval({}, {})").format(sql.Literal(sequence), sql.SQL(str(highest))).as_string(conn)
-            )
+            move = sql.SQL("SELECT pg_catalog.setval({}, {})")
+            setval = move.format(sql.Literal(sequence), sql.SQL(str(highest))).as_string(conn)
             text = (
                 f"the sequence {sequence} of {file.mapping.table}.{filled[number]} may give numbers that "
                 f"{file.path.name} uses; the role may not move it: run {setval} as its owner"

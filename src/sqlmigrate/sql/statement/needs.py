@@ -14,7 +14,7 @@ from sqlmigrate.sql.statement.bodies import bodies_of, candidates, run_by_block
 from sqlmigrate.sql.statement.parse import enum_name, has_option, node_of, parse_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sqlmigrate.sql.script import Script, Statement
 
@@ -31,9 +31,12 @@ _START = re.compile(
 )
 _CHANGE = re.compile(r"\b(?:alter|comment|create|drop|grant|reassign|revoke|security)\b", re.IGNORECASE)
 _CREATE = re.compile(r"\bcreate\b", re.IGNORECASE)
+_DO = re.compile(r"\bdo\b", re.IGNORECASE)
 _TABLESPACES = frozenset({"indexspace", "new_tablespacename", "table_space", "table_space_name", "tablespacename"})
 _ROLE_SETTINGS = frozenset({"role", "session_authorization"})
 _SHARED_KINDS = frozenset({"role", "user", "group", "database", "tablespace", "subscription", "system", "owned"})
+_SHARED = re.compile(rf"\b(?:comment|do|grant|revoke|security|{'|'.join(sorted(_SHARED_KINDS))})\b", re.IGNORECASE)
+"""A word of each statement that may change the cluster."""
 _SHARED_OBJECTS = frozenset(
     {"OBJECT_DATABASE", "OBJECT_ROLE", "OBJECT_TABLESPACE", "OBJECT_PARAMETER_ACL", "OBJECT_SUBSCRIPTION"}
 )
@@ -83,9 +86,7 @@ def needs_of(scripts: Iterable[Script]) -> Needs:
     for script in scripts:
         if script.directives.role:
             found.owners.add(script.directives.role)
-        if script.text is not None and not _TELLING.search(script.text):
-            continue  # so that it need not be taken apart
-        for statement in script.readable_statements():
+        for statement in _with_words(script, _TELLING):
             _look(statement.text, found)
     known = {name for name in found.roles | found.owners if not name.startswith("pg_")} - found.made
     spaces = {name for name in found.tablespaces if not name.startswith("pg_")} - found.made_tablespaces
@@ -118,7 +119,7 @@ def roles_made_by_blocks(scripts: Iterable[Script]) -> frozenset[str]:
     """Return the roles that DO blocks of the scripts make, mostly where they are missing."""
     made: set[str] = set()
     for script in scripts:
-        for statement in script.readable_statements():
+        for statement in _with_words(script, _DO):
             for text in run_by_block(statement.text, _CREATE):
                 tree = parse_tree(text)
                 made.update(raw.stmt.create_role_stmt.role for raw in (tree.stmts if tree else ()))
@@ -132,10 +133,16 @@ def cluster_wide(script: Script, *, blocks: bool = False) -> tuple[Statement, ..
     """
     return tuple(
         statement
-        for statement in script.readable_statements()
+        for statement in _with_words(script, _SHARED)
         if _is_cluster_wide(statement.text)
         or (blocks and any(_is_cluster_wide(text, inside=True) for text in run_by_block(statement.text, _CHANGE)))
     )
+
+
+def _with_words(script: Script, words: re.Pattern[str]) -> Iterator[Statement]:
+    """Yield the statements of a script that has such words; most have none, and need not be taken apart."""
+    if script.text is None or words.search(script.text):
+        yield from script.readable_statements()
 
 
 def _is_cluster_wide(statement: str, *, inside: bool = False) -> bool:

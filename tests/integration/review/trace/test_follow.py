@@ -23,9 +23,9 @@ class _Both(Follower):
 
     made: list[Spied]
 
-    def __init__(self, connection: psycopg.Connection[Any], **options: Any) -> None:
-        super().__init__(connection, **options)
-        self._whole = Follower(connection, **options)
+    def __init__(self, connection: psycopg.Connection[Any], *options: Any) -> None:
+        super().__init__(connection, *options)
+        self._whole = Follower(connection, *options)
         self._whole._recent.may_stop = True
         self._recent = spied(connection)
         self._recent.changed(connection, ())

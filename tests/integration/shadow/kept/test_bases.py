@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import pytest
 
 from sqlmigrate import events
+from sqlmigrate.schema.rows import Reader
 from sqlmigrate.shadow import Settings
 from support.kept import Run, behind
 
@@ -54,6 +57,25 @@ def test_what_depends_on_the_day_is_kept_for_it_only(history, monkeypatch):
 
     assert (first.kept, again.taken, tomorrow.taken) == ([(6, True)], 6, 0)
     assert tomorrow.kept == [(6, True)]
+
+
+def test_of_the_schema_that_was_kept_what_has_changed_is_read_again(history, monkeypatch):
+    Run(history, "6")
+    reads = []
+
+    def spy(reader: Reader, units: Collection[int], files: Iterable[str]) -> None:
+        reads.append(len(units))
+        read(reader, units, files)
+
+    read = Reader.read
+    monkeypatch.setattr(Reader, "read", spy)
+    history.migration("6", "CREATE VIEW v AS SELECT name FROM a;\nALTER TABLE a RENAME COLUMN name TO title;")
+    taken, first = Run(history), reads[:]
+    reads.clear()
+    fresh = Run(history, cache=0)
+
+    assert (taken.taken, taken.verdicts) == (5, fresh.verdicts)
+    assert first[0] < reads[0]
 
 
 @pytest.mark.parametrize(
