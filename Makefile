@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: version-14 version-15 version-16 version-17 version-18
-.PHONY: help demo undo test all-tests lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix bench clean \
+.PHONY: help demo undo test lint format unit smoke check-14 check-15 check-16 check-17 check-18 matrix bench clean \
 	docs docs-serve dist check-dist sbom audit install install-dev install-browser install-docs install-tools
 
 # make PYTHON=python3.12 picks the Python; make test ARGS="-k seed" passes options on to pytest.
@@ -49,9 +49,7 @@ demo: install ## Carry out the shipped change on an embedded PostgreSQL
 undo: install ## Roll back what the demo did last
 	@tools/demo.sh undo
 
-test: lint all-tests ## Lint, then run all tests on the PostgreSQL of the wheel (or SQLMIGRATE_PG_BINDIR)
-
-all-tests: install-dev
+test: lint ## Lint, then run all tests on the PostgreSQL of the wheel (or SQLMIGRATE_PG_BINDIR)
 	@bindir=$${SQLMIGRATE_PG_BINDIR:-$$(tools/bindir.sh wheel)} || exit; \
 	SQLMIGRATE_PG_BINDIR=$$bindir $(PYTEST) $(ARGS)
 
