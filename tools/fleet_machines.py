@@ -95,7 +95,7 @@ class Demo:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("SQLMIGRATE_")}
         files = {"CA": "ca.pem", "CERT": f"{side}.pem", "KEY": f"{side}.key"}
         ours = {f"SQLMIGRATE_SCHEDULER_{name}": str(self.root / "certificates" / file) for name, file in files.items()}
-        return environ | ours | {"SQLMIGRATE_STATE_DIR": str(self.root / "state"), **more}
+        return environ | ours | {"SQLMIGRATE_STATE_DIR": str(self.root / "state"), "TMPDIR": str(self.root), **more}
 
     def kill_one(self) -> None:
         """Kill a worker with SIGKILL, and start another one of its kind; not before all have come up again."""

@@ -51,3 +51,17 @@ def test_nobody_waits_for_it(project, target, sqlmigrate, forger):
     outcome = sqlmigrate("apply")
 
     assert outcome.status == 0, outcome
+
+
+def test_a_role_that_can_become_a_writer_is_waited_for(target, sqlmigrate, project, forger):
+    """Its rights need not be its own: a login may have a role (ALTER ROLE ... SET role) that it does not inherit."""
+    project.migration("1_a", SCRIPT.format(0))
+    assert sqlmigrate("apply").status == 6
+    with target.connect_superuser() as admin:
+        admin.execute("ALTER ROLE forger NOINHERIT; GRANT migrator TO forger")
+    forger.execute("SELECT 1")
+    take_lock(forger)
+
+    [found] = sqlmigrate("status", "--json").document["migrations"]
+
+    assert found["state"] == "running"

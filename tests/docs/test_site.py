@@ -78,6 +78,7 @@ def test_a_link_to_what_only_the_repository_has_is_its_name(site):
         ('<img src="c.png">', "no such page or file: c.png"),
         ('<a href="#here">', "no such anchor: #here"),
         ('<script src="https://cdn.example.org/a.js">', "asks another server: https://cdn.example.org/a.js"),
+        ('<pre class="mermaid"><code>', "asks another server: mermaid"),
         ('<a href="https://example.org/">', None),
         ('<a href="b.html#there">', None),
     ],

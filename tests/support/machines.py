@@ -101,6 +101,7 @@ class Machines:
         files = self.root / "certificates"
         return {
             "SQLMIGRATE_STATE_DIR": str(self.state),
+            "TMPDIR": str(self.root / "tmp"),  # who is killed clears nothing away
             "SQLMIGRATE_SCHEDULER_CA": str(files / "ca.pem"),
             "SQLMIGRATE_SCHEDULER_CERT": str(files / f"{side}.pem"),
             "SQLMIGRATE_SCHEDULER_KEY": str(files / f"{side}.key"),
@@ -171,6 +172,7 @@ class Machines:
 def machines(root: Path, server: PrivateServer) -> Iterator[Machines]:
     """Give a project with certificates, a database, a scheduler and three workers; all end with the block."""
     (root / ".git").mkdir()
+    (root / "tmp").mkdir()
     certificates(root / "certificates")
     (root / "sqlmigrate.toml").write_text('targets = "tenants.csv"\n')
     name = f"machines_{os.getpid()}"

@@ -14,6 +14,8 @@ SITE = Path(__file__).parent.parent.parent / "build" / "site" / "html"
 _FETCHED = {"img": "src", "script": "src", "link": "href", "source": "srcset", "iframe": "src"}
 _NOT_FETCHED = {"canonical", "prev", "next"}
 """What a `link` may name without the browser asking for it."""
+_SCRIPTED = {"mermaid", "glightbox", "pyodide"}
+"""Classes for which the theme's own script loads more, from unpkg.com and jsdelivr.net."""
 
 
 class Page(HTMLParser):
@@ -24,12 +26,14 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.fetched: list[str] = []
         self.anchors: set[str] = set()
+        self.scripted: set[str] = set()
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Keep what leads somewhere, and what can be led to."""
         values = {name: value or "" for name, value in attrs}
         self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        self.scripted |= _SCRIPTED & set(values.get("class", "").split())
         if tag == "a" and "href" in values:
             self.links.append(values["href"])
         if tag in _FETCHED and _FETCHED[tag] in values and values.get("rel") not in _NOT_FETCHED:
@@ -49,7 +53,8 @@ def problems(site: Path = SITE) -> list[str]:
 
 
 def _elsewhere(page: Page) -> list[str]:
-    return [f"asks another server: {address}" for address in page.fetched if urlsplit(address).netloc]
+    found = [address for address in page.fetched if urlsplit(address).netloc]
+    return [f"asks another server: {what}" for what in (*found, *sorted(page.scripted))]
 
 
 def _missing(file: Path, page: Page, pages: dict[Path, Page]) -> list[str]:

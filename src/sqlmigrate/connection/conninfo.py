@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate.connection.address import instead, require_known_sslmode, unknown_parameters
 from sqlmigrate.errors import ConfigError, redact
@@ -63,3 +63,11 @@ def shown_conninfo(text: str) -> str:
     except ConfigError:
         return "*** (not a PostgreSQL URL or connection string)"
     return redact(text)
+
+
+def as_option(database: str) -> str:
+    """Write the name of a database for an option of PostgreSQL's programs, which take some for where to connect to.
+
+    https://www.postgresql.org/docs/current/app-psql.html: what holds `=`, or begins as a URL, is a connection string.
+    """
+    return make_conninfo(dbname=database) if "=" in database or "://" in database else database

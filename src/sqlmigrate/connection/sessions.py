@@ -17,7 +17,7 @@ from sqlmigrate import queries
 from sqlmigrate.connection import silence
 from sqlmigrate.connection.address import is_starting, shown_host
 from sqlmigrate.connection.answers import Cursor, odd_answer, typed_row
-from sqlmigrate.connection.conninfo import UNTOLD
+from sqlmigrate.connection.conninfo import UNTOLD, as_option
 from sqlmigrate.connection.times import take_all_times
 from sqlmigrate.errors import ConnectionFailed, redact
 
@@ -263,7 +263,7 @@ def probe(connection: Connection) -> ServerInfo:
         raise ConnectionFailed(f"PostgreSQL {info.version} is too old", hint="sqlmigrate needs PostgreSQL 14 or later")
     pooled = info.backend_pid != connection.info.backend_pid
     host, port = _address(connection)
-    psql = ("-h", host, "-p", port, "-U", connection.info.user, "-d", info.database)
+    psql = ("-h", host, "-p", port, "-U", connection.info.user, "-d", as_option(info.database))
     return replace(info, host=shown_host(host, port), pooled=pooled, psql=psql)
 
 

@@ -83,12 +83,16 @@ class Loss:
 
     @property
     def keep(self) -> str | None:
-        """A command of psql that keeps a copy outside the database; of a column, with the primary key beside it."""
+        """A command of psql that keeps a copy outside the database; of a column, with the primary key beside it.
+
+        None where a name has a line break or the like: psql ends the command there, and may run the rest as another.
+        """
         if self.kind in ("unknown", "sequence"):
             return None
         file = _NO_FILE_NAME.sub("_", ".".join(filter(None, (self.table, self.column)))).strip("_")
         columns = ", ".join(dict.fromkeys((*self.key, self.column))) if self.column else "*"
-        return f"\\copy (SELECT {columns} FROM {self.table}) TO '{file}.csv' CSV HEADER"  # noqa: S608  people run it
+        command = f"\\copy (SELECT {columns} FROM {self.table}) TO '{file}.csv' CSV HEADER"  # noqa: S608  people run it
+        return command if command.isprintable() else None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""

@@ -185,13 +185,16 @@ ORDER BY b.tag, c.oid = b.root DESC, 3, 4
 -- name: tables
 -- What is known of tables without reading them; -1 rows where nothing is. Whoever plans a query of a table runs functions
 -- of its index expressions, predicates and extended statistics, with his own rights: `strange` is a role whose functions
--- these are, other than the login, its roles and superusers. An operator counts by its function.
+-- these are, other than the login, its roles and superusers, as `trust` tells them. An operator counts by its function.
 WITH RECURSIVE login (oid) AS (
     SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user
     UNION
     SELECT given.roleid
     FROM login
     JOIN pg_catalog.pg_auth_members AS given ON given.member = login.oid
+    WHERE given.grantor <> given.roleid
+      AND coalesce(pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb(given), 'inherit_option')::boolean
+                   OR pg_catalog.jsonb_extract_path_text(pg_catalog.to_jsonb(given), 'set_option')::boolean, true)
 ), part (root, class, object) AS MATERIALIZED (
     SELECT x.indrelid, 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, x.indexrelid
     FROM pg_catalog.pg_index AS x

@@ -46,7 +46,8 @@ WHERE NOT (index.indisvalid AND index.indisready)
                     AND lock.granted)
 
 -- name: predecessor
--- sessions that run the same script: both have set their name to it, as anybody can, but not anybody can write our tables
+-- sessions that run the same script: both have set their name to it, as anybody can; but not anybody is, or can become, a
+-- role that may write our tables
 SELECT activity.pid
 FROM pg_catalog.pg_stat_activity AS activity
 JOIN pg_catalog.pg_class AS class ON class.relname = '_yoyo_migration'
@@ -56,7 +57,10 @@ WHERE space.nspname = %(schema)s::pg_catalog.name
   AND activity.application_name = pg_catalog.current_setting('application_name')
   AND activity.pid <> pg_catalog.pg_backend_pid()
   AND activity.state IS DISTINCT FROM 'idle'
-  AND pg_catalog.has_table_privilege(activity.usesysid, class.oid, 'INSERT')
+  AND EXISTS (SELECT
+              FROM pg_catalog.pg_roles AS writer
+              WHERE pg_catalog.pg_has_role(activity.usesysid, writer.oid, 'MEMBER')
+                AND pg_catalog.has_table_privilege(writer.oid, class.oid, 'INSERT'))
 
 -- name: exists
 SELECT WHERE %(thing)s::pg_catalog.oid IS NOT NULL

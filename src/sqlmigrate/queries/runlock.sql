@@ -30,7 +30,7 @@ SELECT EXISTS (SELECT
 
 -- name: workers
 -- sessions of this database that run a script, and whether a run holds the lock; anybody can take its name and the key of
--- the lock, but not anybody can write our tables
+-- the lock, but not anybody is, or can become, a role that may write our tables
 WITH writer AS MATERIALIZED (
     SELECT activity.*
     FROM pg_catalog.pg_stat_activity AS activity
@@ -38,7 +38,11 @@ WITH writer AS MATERIALIZED (
     JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
     WHERE space.nspname = %(schema)s::pg_catalog.name
       AND activity.datname = pg_catalog.current_database()
-      AND pg_catalog.has_table_privilege(activity.usesysid, class.oid, 'INSERT')
+      AND pg_catalog.starts_with(activity.application_name, 'sqlmigrate: ')
+      AND EXISTS (SELECT
+                  FROM pg_catalog.pg_roles AS may
+                  WHERE pg_catalog.pg_has_role(activity.usesysid, may.oid, 'MEMBER')
+                    AND pg_catalog.has_table_privilege(may.oid, class.oid, 'INSERT'))
 )
 SELECT activity.pid,
        activity.usename::pg_catalog.text AS role,
@@ -55,7 +59,6 @@ SELECT activity.pid,
                  AND held.objsubid = 1
                  AND held.granted) AS locked
 FROM writer AS activity
-WHERE pg_catalog.starts_with(activity.application_name, 'sqlmigrate: ')
-  AND activity.application_name <> 'sqlmigrate: run lock'
+WHERE activity.application_name <> 'sqlmigrate: run lock'
   AND activity.pid <> pg_catalog.pg_backend_pid()
 ORDER BY activity.backend_start

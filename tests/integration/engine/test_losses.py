@@ -240,6 +240,9 @@ PLANNED = {
 """What PostgreSQL calls as soon as it plans a query of a table, with the rights of whoever asks."""
 
 
+FIRST_WITHOUT_OWN_GRANTS = 150000
+
+
 def test_nothing_that_planning_calls_runs_for_a_count(base, database):
     admin = database.connect_superuser()
     admin.execute("CREATE ROLE loss_evil")
@@ -248,6 +251,8 @@ def test_nothing_that_planning_calls_runs_for_a_count(base, database):
         for name, made in PLANNED.items():
             admin.execute(f"CREATE TABLE {name} (id integer); INSERT INTO {name} VALUES (1); {made}")
             admin.execute(f"GRANT SELECT ON {name} TO migrator")
+        if admin.info.server_version < FIRST_WITHOUT_OWN_GRANTS:
+            admin.execute("GRANT loss_evil TO migrator")  # by itself: it is no role of the login's for that
 
         found = losses(base, "DROP TABLE " + ", ".join(f"loss_evil.{name}" for name in PLANNED))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate.connection import parse_conninfo
 from sqlmigrate.connection.address import meant, resolved
+from sqlmigrate.connection.conninfo import as_option
 from sqlmigrate.errors import ConfigError
 
 SERVICES = """
@@ -141,3 +143,12 @@ def test_no_string_of_known_parts_makes_an_exception(parts):
     )
 
     assert meant(text).startswith(("database ", "no database: "))
+
+
+@pytest.mark.parametrize("name", ["app", "host=/elsewhere", "postgresql://elsewhere/x", "a'b=c d\\", "=", "ü"])
+def test_the_name_of_a_database_leads_nowhere_else_as_an_option(name):
+    written = as_option(name)
+
+    found = conninfo_to_dict(written) if written != name else {"dbname": name}
+    assert found == {"dbname": name}
+    assert written != name or not ("=" in name or "://" in name)
