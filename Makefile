@@ -21,11 +21,11 @@ DATABASE_TESTS := tests/integration tests/project tests/contract
 # Of these, what cannot differ between versions: how runs go on, wait, stop or meet each other, what a network does to
 # them, and what our own code decides by files and answers that every version gives.
 SAME_EVERYWHERE := api/test_arguments.py api/test_errors.py api/test_fleets.py api/test_recorded.py \
-	api/test_seeds.py fleet/test_control.py api/test_several_servers.py connection/test_early.py \
+	api/test_seeds.py api/test_several_servers.py connection/test_early.py \
 	connection/test_pooler.py connection/test_silence.py connection/test_silent_proxy.py engine/backfill/test_faults.py \
 	engine/test_changing_script.py engine/test_commits.py engine/test_concurrency.py engine/test_interrupted.py \
 	engine/test_locks.py engine/test_marks.py engine/test_rows.py engine/test_single_transaction.py \
-	engine/test_takeover.py engine/faults/% engine/stepwise/% fleet/test_run_ids.py roundtrip/test_side_by_side.py \
+	engine/test_takeover.py engine/faults/% engine/stepwise/% fleet/test_control.py fleet/test_run_ids.py roundtrip/test_side_by_side.py \
 	runlock/test_lock.py seeds/test_layered.py seeds/test_refusals.py server/test_databases.py server/test_sharing.py \
 	server/test_start.py shadow/kept/test_doubts.py testing/test_ready.py
 VERSION_TESTS = $(filter-out $(addprefix tests/integration/,$(SAME_EVERYWHERE)), \
@@ -40,8 +40,10 @@ help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '%-25s %s\n' "  $$name" "$$text"; done
 
-fleet-demo: install ## Show a change over 50 databases on an embedded PostgreSQL
-	@$(BIN)/python tools/fleet_demo.py
+# make has no options of its own for its targets: MACHINES=1 is what --machines would be
+fleet-demo: install ## Show a change over 50 databases on an embedded PostgreSQL (MACHINES=1: by workers that are killed)
+	@if [ -z "$(MACHINES)" ]; then $(BIN)/python tools/fleet_demo.py; else \
+		tools/venv.sh dev && $(BIN)/python tools/fleet_machines.py; fi
 
 demo: install ## Carry out the shipped change on an embedded PostgreSQL
 	@tools/demo.sh run

@@ -18,6 +18,7 @@ from growing import Bench, concurrently, durable, growing, scaling
 from guarding import guarding, watching
 from judging import judge
 from machine import machine, versions
+from machines import machines
 from proving import proving
 from reading import dump, reader
 from results import Results, as_json, as_markdown
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("local", "delayed", "trips", "start", "reader", "dump", "proofs"),
-    *("growth", "seeds", "durable", "concurrently", "scale", "linters", "guards", "batches", "fleets"),
+    *("growth", "seeds", "durable", "concurrently", "scale", "linters", "guards", "batches", "fleets", "machines"),
 )
-_LONG = {"scale", "guards", "batches", "fleets"}  # only where it is named
+_LONG = {"scale", "guards", "batches", "fleets", "machines"}  # only where it is named
 RESULTS = Path(__file__).resolve().parent / "results"
 _HOURS = 1000  # round trips of so many take minutes, and prove no more
 _START_ROUNDS = 5  # times as many: these runs are short
@@ -109,6 +110,8 @@ def _grown(results: Results, chosen: Collection[str], bench: Bench, options: arg
     if "fleets" in chosen:
         results.fleets = fleets(bench, options.tenants, options.databases)
         results.simulated = simulated(bench.place, options.targets)
+    if "machines" in chosen:
+        results.fleeting += machines(bench.place, options.machine_targets)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -134,6 +137,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tenants", type=int, default=1000, metavar="N", help="schemas of a fleet")
     parser.add_argument("--databases", type=int, default=200, metavar="N", help="databases of a fleet")
     parser.add_argument("--targets", type=int, default=100_000, metavar="N", help="simulated targets of a fleet")
+    parser.add_argument("--machine-targets", type=int, default=10_000, metavar="N", help="of a fleet on many machines")
     parser.add_argument("--sessions", type=int, default=200, metavar="N", help="sessions that a guard lets go")
     parser.add_argument("--max-block", type=float, default=1000.0, metavar="MS", help="how long they may wait")
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows that are changed, for batches")

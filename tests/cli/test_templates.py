@@ -27,6 +27,7 @@ SECONDS = 300
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 CONTAINERS = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
 FLEETS = (ROOT / "docs" / "fleets.md").read_text(encoding="utf-8")
+MACHINES = (ROOT / "docs" / "many-machines.md").read_text(encoding="utf-8")
 PULL_REQUESTS = (ROOT / "docs" / "pull-requests.md").read_text(encoding="utf-8")
 
 
@@ -155,6 +156,23 @@ def test_each_pod_of_a_fleets_job_takes_a_share():
     assert taken(words[0]) == "fleet"
 
 
+def test_machines_of_a_fleet_are_given_calls_that_are_there():
+    items = read("fleet-machines.yaml")["items"]
+    pods = [item["spec"]["template"]["spec"] for item in items if item["kind"] != "Service"]
+    calls = [container["args"] for pod in pods for container in pod["containers"]]
+    for name in ("scheduler", "worker"):
+        unit = (DEPLOY / f"sqlmigrate-{name}.service").read_text(encoding="utf-8")
+        [words] = re.findall(r"^ExecStart=/opt/sqlmigrate/bin/sqlmigrate (.*)$", unit, re.MULTILINE)
+        calls.append(words.split())
+
+    fleet = cli.get_command(click.Context(cli), "fleet")
+    assert isinstance(fleet, click.Group)
+    assert [words[1] for words in calls] == ["scheduler", "worker", "apply", "scheduler", "worker"]
+    for group, name, *rest in calls:
+        assert group == "fleet"
+        fleet.commands[name].make_context(name, list(rest))
+
+
 def test_an_init_container_only_reads():
     [container] = read("deployment.yaml")["spec"]["template"]["spec"]["initContainers"]
 
@@ -176,6 +194,9 @@ def test_the_application_of_the_compose_file_waits_for_its_migrations():
         ("gitlab.yml", PULL_REQUESTS),
         ("job.yaml", CONTAINERS),
         ("fleet-job.yaml", FLEETS),
+        ("fleet-machines.yaml", MACHINES),
+        ("sqlmigrate-scheduler.service", MACHINES),
+        ("sqlmigrate-worker.service", MACHINES),
         ("compose.yaml", CONTAINERS),
         ("Dockerfile.migrations", CONTAINERS),
     ],

@@ -24,7 +24,16 @@ Examples:
 """
 _URLS = frozenset({"control_database_url", "database_url", "shadow_url"})
 _TIMES = frozenset(
-    {"wait_for_server", "lock_timeout", "lock_budget", "statement_timeout", "wait_lock", "max_block", "max_lag"}
+    {
+        "wait_for_server",
+        "lock_timeout",
+        "lock_budget",
+        "statement_timeout",
+        "wait_lock",
+        "max_block",
+        "max_lag",
+        "scheduler_patience",
+    }
 )
 
 

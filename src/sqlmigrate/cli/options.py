@@ -116,10 +116,15 @@ _PACE = (
         "--deadline", metavar="TIME", help="Open no more targets after this time of day, as 06:00, or so long from now."
     ),
 )
+scheduler = click.option(
+    "--scheduler",
+    metavar="URL",
+    help="Have the workers of this scheduler do it: tls://HOST:PORT, or tcp://127.0.0.1:PORT.",
+)
 _SETTINGS = (
     "database_url", "wait_for_server", "migrations", "embedded", "role", "lock_timeout", "lock_budget",
     "statement_timeout", "wait_lock", "durable", "max_waiters", "max_block", "max_lag", "data", "allow_out_of_order",
-    "shadow_url", "require_proof", "check_drift", "targets",
+    "shadow_url", "require_proof", "check_drift", "targets", "scheduler",
 )  # fmt: skip
 
 
@@ -168,12 +173,28 @@ def fleet_running(command: F) -> F:
     """Add to a command the options of those that run scripts in the targets of a fleet."""
     return _with_app(
         command,
-        (*_TARGETS, *_PACE, *_CONFIRMING_FLEET, _ACCEPTING, *_RUNNING, *_GUARDS, _DURABLE, *RECORDING, *_OF_FLEETS),
+        (
+            *_TARGETS,
+            scheduler,
+            *_PACE,
+            *_CONFIRMING_FLEET,
+            _ACCEPTING,
+            *_RUNNING,
+            *_GUARDS,
+            _DURABLE,
+            *RECORDING,
+            *_OF_FLEETS,
+        ),
     )
 
 
 def fleet_recalling(command: F) -> F:
     """Add to a command the options of those that read what was written down of a fleet's runs."""
+    return _with_app(command, (_TARGETS[0], *_OF_FLEETS))
+
+
+def fleet_working(command: F) -> F:
+    """Add to a command the options of those that work for the coordinator of a fleet."""
     return _with_app(command, (_TARGETS[0], *_OF_FLEETS))
 
 

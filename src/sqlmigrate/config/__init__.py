@@ -107,6 +107,11 @@ class Config:
     targets_command: tuple[str, ...] = ()
     control_database_url: str | None = None
     control_database_url_env: str | None = None
+    scheduler: str | None = None
+    scheduler_ca: Path | None = None
+    scheduler_cert: Path | None = None
+    scheduler_key: Path | None = None
+    scheduler_patience: int = 60_000
     workload: bool = False
     workload_file: tuple[Path, ...] = ()
     workload_hide: tuple[str, ...] = ()

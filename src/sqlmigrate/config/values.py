@@ -87,6 +87,11 @@ def _path_or_none(value: Any, base: Path) -> Path | None:
     return None if value == "" else _path(value, base)
 
 
+def _text_or_none(value: Any, base: Path) -> str | None:
+    """Read a text; an empty one takes away that of the whole project."""
+    return _text(value, base) or None
+
+
 def _bool(value: Any, _: Path) -> bool:
     if isinstance(value, bool):
         return value
@@ -235,6 +240,11 @@ PARSERS: dict[str, Callable[[Any, Path], Any]] = {
     "targets_command": _words,
     "control_database_url": _text,
     "control_database_url_env": _text,
+    "scheduler": _text_or_none,
+    "scheduler_ca": _path_or_none,
+    "scheduler_cert": _path_or_none,
+    "scheduler_key": _path_or_none,
+    "scheduler_patience": _time,
     "workload": _bool,
     "workload_file": _paths,
     "workload_hide": _patterns,

@@ -31,6 +31,8 @@ class Stop(Enum):
     DEADLINE = "the deadline has passed"
     NOT_APPROVED = "the next wave was not approved"
     INTERRUPTED = "interrupted"
+    SCHEDULER_LOST = "the scheduler is lost"
+    NO_WORKERS = "no worker is left"
 
 
 _ENDS = {Verdict.DONE: State.DONE, Verdict.UNCHANGED: State.UNCHANGED, Verdict.FAILED: State.FAILED}

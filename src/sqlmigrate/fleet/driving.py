@@ -102,12 +102,16 @@ class Driver:
     before: Mapping[str, int] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     _led: dict[str, str] = field(default_factory=dict)  # which target a mark of a history belongs to
-    _told: SimpleQueue[tuple[str, Future[Outcome]] | None] = field(default_factory=SimpleQueue)
+    _told: SimpleQueue[tuple[str, Future[Outcome]] | Stop | None] = field(default_factory=SimpleQueue)
     _interrupts: int = 0
 
     def interrupt(self) -> None:
         """Stop, from a signal handler or another thread: nothing is opened any more; twice: nothing is waited for."""
         self._told.put(None)
+
+    def lose(self, why: Stop) -> None:
+        """Stop, from another thread, since whoever carries orders out is lost: nothing is waited for any more."""
+        self._told.put(why)
 
     def drive(self) -> None:
         """Carry out the run; when it comes back, every target has ended."""
@@ -163,6 +167,9 @@ class Driver:
             return
         if told is None:
             self._interrupted()
+        elif isinstance(told, Stop):
+            self._stop(told)
+            self._abandon()
         else:
             self._end(told[0], _outcome(*told))
 
@@ -177,7 +184,11 @@ class Driver:
         self._interrupts += 1
         if self._interrupts == 1:
             self._stop(Stop.INTERRUPTED)
-            return
+        else:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Wait no longer for what is under way; each target's history tells what has become of it."""
         for name in self.coordinator.abandon():
             self._note(Entry(name, State.INTERRUPTED, now(), self._wave(), self._attempt(name)))
 

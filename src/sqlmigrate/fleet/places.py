@@ -6,6 +6,7 @@ A connection string may hold a password, so nothing of this module goes to anoth
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from sqlmigrate.fleet.inventory.reading import shortened
 from sqlmigrate.fleet.tenants import history_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlmigrate.fleet.inventory import Target
 
@@ -71,6 +72,58 @@ def locate_all(targets: Iterable[Target], history: str, environ: Mapping[str, st
 
     So it does for two targets in one place, and for a tenant in a schema that holds the history of another one.
     """
+    found, problems = _located(targets, history, environ)
+    if problems:
+        raise InventoryError("the list of targets is refused", shortened(problems))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Mapping[str, Place]):
+    """Targets by their names, each of which is found when it is asked for; `history` is as for `locate`.
+
+    Whoever lets others work on them needs none of what they connect with.
+    """
+
+    targets: Mapping[str, Target]
+    history: str
+
+    def place(self, name: str) -> Place:
+        """Find where a target is; raises ConfigError, also for one that is not in the list."""
+        if name not in self.targets:
+            raise ConfigError("it is not in the list of targets here", hint="bring the same list to every machine")
+        return locate(self.targets[name], self.history)
+
+    def wrong(self, names: Iterable[str]) -> list[Problem]:
+        """Find what is wrong with targets that are to be worked on here, as `locate_all` does."""
+        asked = list(names)
+        missing = [Problem(f"{name}: it is not in the list of targets here") for name in asked if name not in self]
+        return missing + _located([self.targets[name] for name in asked if name in self], self.history)[1]
+
+    def cluster(self, name: str) -> str:
+        """Return the cluster of a target, as far as the list tells it."""
+        target = self.targets[name]
+        return target.cluster or target.url_env or target.service or self.place(name).host
+
+    def __getitem__(self, name: str) -> Place:
+        if name not in self.targets:
+            raise KeyError(name)
+        return self.place(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.targets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.targets)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def _located(
+    targets: Iterable[Target], history: str, environ: Mapping[str, str] | None = None
+) -> tuple[dict[str, Place], list[Problem]]:
+    """Find where targets are, and what is wrong with them, each alone and together."""
     found: dict[str, Place] = {}
     away: dict[tuple[str, str | None], list[str]] = {}
     leads: dict[tuple[str | None, ...], tuple[str, str, str]] = {}  # tenants of one database share one
@@ -82,10 +135,7 @@ def locate_all(targets: Iterable[Target], history: str, environ: Mapping[str, st
         except ConfigError as error:
             away.setdefault((error.message, error.hint), []).append(target.name)
     problems = [Problem(f"{_named(names)}: {message}", hint=hint) for (message, hint), names in away.items()]
-    problems += [*_in_one_place(found.values()), *_within_histories(found.values())]
-    if problems:
-        raise InventoryError("the list of targets is refused", shortened(problems))
-    return found
+    return found, [*problems, *_in_one_place(found.values()), *_within_histories(found.values())]
 
 
 def _named(names: Sequence[str]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlmigrate import migrations
 from sqlmigrate.errors import UsageError
@@ -15,7 +15,7 @@ from sqlmigrate.fleet.coordinator import Coordinator
 from sqlmigrate.fleet.driving import Driver, Manner, NotAllKept, now
 from sqlmigrate.fleet.ledger import Head, LocalLedger, RunRecord
 from sqlmigrate.fleet.model import Limits, Wanted, Wave
-from sqlmigrate.fleet.places import locate_all
+from sqlmigrate.fleet.places import Listed, locate_all
 from sqlmigrate.fleet.waves import ALL
 from sqlmigrate.history.model import Run
 from sqlmigrate.server import places
@@ -23,13 +23,18 @@ from sqlmigrate.server.account import server_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     from sqlmigrate.config import Config
     from sqlmigrate.engine import Options
     from sqlmigrate.fleet.catalogs import Likeness
+    from sqlmigrate.fleet.coordinator import Stop
     from sqlmigrate.fleet.driving import Step
+    from sqlmigrate.fleet.inventory import Target
     from sqlmigrate.fleet.ledger import Ledger, Writer
+    from sqlmigrate.fleet.model import Outcome
+    from sqlmigrate.fleet.order import Order
     from sqlmigrate.fleet.places import Place
     from sqlmigrate.fleet.planning import GroupPlan
     from sqlmigrate.fleet.standing import Group
@@ -40,28 +45,44 @@ _FOLDER = "fleet"
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The targets of a project in their order, where each is, and what its orders are carried out with here."""
+    """The targets of a project in their order, where each is, and what its orders are carried out with here.
+
+    Where workers on other machines are to do that, `places` finds a target only when it is asked for.
+    """
 
     places: Mapping[str, Place]
     workshop: Workshop
 
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """The targets as their list has them."""
+        if isinstance(self.places, Listed):
+            return self.places.targets
+        return {name: place.target for name, place in self.places.items()}
+
     def tags(self) -> dict[str, tuple[str, ...]]:
         """Return the tags of each target."""
-        return {name: place.target.tags for name, place in self.places.items()}
+        return {name: target.tags for name, target in self.targets.items()}
 
     def clusters(self) -> dict[str, str]:
         """Return the cluster of each target."""
+        if isinstance(self.places, Listed):
+            return {name: self.places.cluster(name) for name in self.places}
         return {name: place.cluster for name, place in self.places.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How a run is to go: `listening` is open while it does, and lets whoever stops it reach the driver."""
+    """How a run is to go: `listening` is open while it does, and lets whoever stops it reach the driver.
+
+    `warn` is told what somebody should know before it begins.
+    """
 
     limits: Limits = field(default_factory=Limits)
     manner: Manner = field(default_factory=Manner)
     observer: Callable[[Step], None] = lambda _: None
     listening: Callable[[Driver], AbstractContextManager[None]] | None = None
+    warn: Callable[[str], None] = lambda _: None
 
 
 def read(
@@ -79,16 +100,19 @@ def read(
     """
     found = migrations.of_project(config) if files is None else files
     places_of = located(config, part=part, targets=targets)
-    return Fleet(places_of, Workshop(places_of.__getitem__, found, digest_of(found), options))
+    place = places_of.place if isinstance(places_of, Listed) else places_of.__getitem__
+    return Fleet(places_of, Workshop(place, found, digest_of(found), options))
 
 
 def located(
     config: Config, *, part: tuple[int, int] | None = None, targets: Iterable[Mapping[str, Any]] | None = None
-) -> dict[str, Place]:
-    """Read the targets alone, as `read` does."""
+) -> Mapping[str, Place]:
+    """Read the targets alone, as `read` does; where workers are to work on them, none is found before it is used."""
     found = inventory.read(config) if targets is None else inventory.of(targets)
     if part is not None:
         found = found[part[0] - 1 :: part[1]]
+    if config.scheduler is not None:
+        return Listed({target.name: target for target in found}, config.history_schema)
     return locate_all(found, config.history_schema)
 
 
@@ -130,6 +154,14 @@ def plan(
     groups = stand(fleet, concurrency, names, wanted.of_run)
     with _threads(concurrency) as pool:
         return planning.plans_of(groups, meant(config, fleet, wanted), fleet.workshop, pool.map)
+
+
+def stand_by_workers(config: Config, fleet: Fleet, warn: Callable[[str], None]) -> list[Group]:
+    """Have the workers of the settings' scheduler read where all targets stand; raises as `crew.called_up`."""
+    from sqlmigrate.fleet.machines import crew  # noqa: PLC0415  most fleets are worked on from one machine
+
+    with crew.called_up(config, fleet.tags(), fleet.workshop.files, warn) as hands:
+        return standing.groups(hands.standings())
 
 
 def compare(config: Config, places_of: Mapping[str, Place], concurrency: int) -> list[Likeness]:
@@ -174,8 +206,8 @@ def begin(config: Config, fleet: Fleet, wanted: Wanted, waves: Sequence[Wave], c
     )
     ledger = ledger_of(config)
     _ensure_folder(ledger)
-    with ledger.begun(head) as writer:
-        return _carried_out(RunRecord(head), fleet, head.waves, writer, call)
+    with _hands(config, fleet, head.waves, call) as hands, ledger.begun(head) as writer:
+        return _carried_out(RunRecord(head), fleet, head.waves, writer, call, hands)
 
 
 def taking_back(
@@ -203,10 +235,11 @@ def resume(config: Config, fleet: Fleet, record: RunRecord, call: Call) -> RunRe
     """
     record = replace(record, head=replace(record.head, wanted=meant(config, fleet, record.head.wanted)))
     waves = [replace(wave, targets=tuple(filter(fleet.places.__contains__, wave.targets))) for wave in record.left()]
+    waves = [wave for wave in waves if wave.targets]
     ledger = ledger_of(config)
     _ensure_folder(ledger)
-    with ledger.resumed(record, now()) as writer:
-        return _carried_out(record, fleet, [wave for wave in waves if wave.targets], writer, call)
+    with _hands(config, fleet, waves, call) as hands, ledger.resumed(record, now()) as writer:
+        return _carried_out(record, fleet, waves, writer, call, hands)
 
 
 def meant(config: Config, fleet: Fleet, wanted: Wanted) -> Wanted:
@@ -225,30 +258,74 @@ def _ensure_folder(ledger: Ledger) -> None:
     places.ensure_state_dir(local.folder.parent, server_account())
 
 
-def _carried_out(record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer: Writer, call: Call) -> RunRecord:
+def _carried_out(
+    record: RunRecord, fleet: Fleet, waves: Sequence[Wave], writer: Writer, call: Call, hands: Hands
+) -> RunRecord:
     head = record.head
     coordinator = Coordinator(waves, fleet.clusters(), call.limits)
-    with _threads(min(call.limits.concurrency, len(coordinator.states))) as pool:
-        driver = Driver(
-            coordinator,
-            Run(head.run_id, head.username, head.hostname),
-            head.wanted,
-            fleet.workshop.options,
-            lambda order: pool.submit(bring, order, fleet.workshop),
-            writer,
-            call.observer,
-            call.manner,
-            before={name: entry.attempt for name, entry in record.entries.items()},
-        )
-        if call.listening is None:
-            driver.drive()
-        else:
-            with call.listening(driver):
-                driver.drive()
+    driver = Driver(
+        coordinator,
+        Run(head.run_id, head.username, head.hostname),
+        head.wanted,
+        fleet.workshop.options,
+        hands.submit,
+        writer,
+        call.observer,
+        call.manner,
+        before={name: entry.attempt for name, entry in record.entries.items()},
+    )
+    listening = call.listening or (lambda _: nullcontext())
+    with hands.watched(driver.lose), listening(driver):
+        driver.drive()
     if writer.broken:
         call.observer(NotAllKept(writer.broken))
     why = coordinator.stopped.value if coordinator.stopped else None
     return RunRecord(head, {**record.entries, **driver.entries}, now(), why)
+
+
+class Hands(Protocol):
+    """Those who carry out the orders of a run."""
+
+    def submit(self, order: Order) -> Future[Outcome]:
+        """Begin to carry out an order, and come back at once."""
+
+    def watched(self, lost: Callable[[Stop], None]) -> AbstractContextManager[None]:
+        """Look after them for a block, and tell when all of them are lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Those of this process."""
+
+    pool: ThreadPoolExecutor
+    workshop: Workshop
+
+    def submit(self, order: Order) -> Future[Outcome]:
+        """Begin to carry out an order, and come back at once."""
+        return self.pool.submit(bring, order, self.workshop)
+
+    def watched(self, lost: Callable[[Stop], None]) -> AbstractContextManager[None]:  # noqa: ARG002  they live as long as we do
+        """Nothing is to be looked after."""
+        return nullcontext()
+
+
+@contextmanager
+def _hands(config: Config, fleet: Fleet, waves: Sequence[Wave], call: Call) -> Iterator[Hands]:
+    """Keep those ready who carry out orders: threads, or the workers of a scheduler, which are asked before.
+
+    Raises UsageError where workers do not fit, or cannot have some of the targets.
+    """
+    names = [name for wave in waves for name in wave.targets]
+    if config.scheduler is None:
+        with _threads(min(call.limits.concurrency, len(names))) as pool:
+            yield Threads(pool, fleet.workshop)
+        return
+    from sqlmigrate.fleet.machines import crew  # noqa: PLC0415  most fleets are worked on from one machine
+
+    tags = fleet.tags()
+    tags = {name: tags[name] for name in names}
+    with crew.called_up(config, tags, fleet.workshop.files, call.warn) as hands:
+        yield hands
 
 
 @contextmanager

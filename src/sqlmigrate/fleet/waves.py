@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ALL = "all"
 """The name of the one wave where none is asked for."""
 _WISH = re.compile(
-    r"(?:(?P<name>[^=]+)=)?"
+    r"(?:(?P<name>(?!tag:)[^=]+)=)?"  # a tag may be region=eu
     r"(?:(?P<count>\d{1,9})|(?P<share>\d{1,3}(?:\.\d{1,6})?)%|(?P<rest>rest)|tag:(?P<tag>.+)|(?P<word>[^\W\d][\w.-]*))"
 )
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")

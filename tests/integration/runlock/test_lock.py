@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from sqlmigrate.connection.silence import is_readable
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
 from sqlmigrate.events import WaitingForRunLock
 from sqlmigrate.runlock import held, lock_key
@@ -112,11 +113,12 @@ def test_a_lost_session_is_noticed_at_the_first_question(database, admin):
                 lock.require()
 
 
-def test_a_message_of_the_server_is_not_a_loss(database, admin, conn):
+def test_a_message_of_the_server_is_not_a_loss(database, admin):
     with held(database.conninfo, "sqlmigrate", wait=0) as lock:
         lock.connection.execute("LISTEN news")
         for _ in range(3):
             admin.execute("NOTIFY news, 'hello'")
+            wait_until(lambda: is_readable(lock.connection))
             lock.require()
         lock.require()
 

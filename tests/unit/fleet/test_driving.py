@@ -213,3 +213,44 @@ def test_one_that_was_blocked_and_is_not_tried_again_is_left_with_who_was_in_the
 
     assert ledger.last() == {"a": State.LEFT, "b": State.DONE}
     assert (ledger.entries[-1].blocker, ledger.ended) == ("pid 7", "interrupted")
+
+
+def test_a_run_whose_hands_are_lost_ends_and_says_of_which_targets_nobody_knows():
+    held = []
+
+    def never(order):
+        held.append(order.target)
+        return Future()
+
+    driver, ledger, steps = driven(done, "ab", "c")
+    driver.submit = never
+    driver.lose(Stop.NO_WORKERS)
+    driver.drive()
+
+    assert held == ["a", "b"]
+    assert ledger.last() == {"a": State.INTERRUPTED, "b": State.INTERRUPTED}
+    assert ledger.ended == "no worker is left"
+    assert [(step.why, step.running) for step in steps if isinstance(step, Stopping)] == [(Stop.NO_WORKERS, 2)]
+
+
+def test_a_target_that_leads_to_the_history_of_another_one_is_named_and_tried_no_more():
+    def task(order):
+        where = {"a": "here", "b": "there", "twin": "here"}[order.target]
+        verdict = Verdict.BLOCKED if order.target == "twin" else Verdict.DONE
+        return Outcome(order.target, verdict, where=where)
+
+    driver, ledger, _ = driven(task, ["a", "b", "twin"], limits=Limits(concurrency=1))
+    driver.drive()
+
+    assert ledger.last() == {"a": State.DONE, "b": State.DONE, "twin": State.FAILED}
+    assert ledger.entries[-1].failure.message == "it is the same as a: its address leads to the same history"
+
+
+def test_a_target_that_is_tried_twice_is_not_taken_for_another_one():
+    def task(order):
+        return Outcome(order.target, Verdict.DONE if order.patient else Verdict.BLOCKED, where=order.target)
+
+    driver, ledger, _ = driven(task, "ab", limits=Limits(concurrency=1))
+    driver.drive()
+
+    assert ledger.last() == {"a": State.DONE, "b": State.DONE}

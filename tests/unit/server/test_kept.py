@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ import pytest
 from sqlmigrate.server import kept
 from sqlmigrate.server.binaries import Binaries
 from sqlmigrate.server.kept import Manifest, NotKept, Store, archive
+from support.command import started
 from support.repository import Repository
 from support.waiting import LONG
 
@@ -291,41 +293,50 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from sqlmigrate.server import kept
-left = int(sys.argv[3])
-def counted(name):
+def counted(name, left):
     real = getattr(os, name)
     def call(*arguments, **options):
-        global left
-        left -= 1
-        if not left:
+        left[0] -= 1
+        if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments, **options)
     setattr(os, name, call)
-store = kept.opened(1 << 30, Path(sys.argv[1]))
-for name in ("open", "fstat", "fsync", "rename", "unlink", "stat", "listdir"):
-    counted(name)
-store.keep(Path(sys.argv[2]), kept.Manifest(sys.argv[4], None, {"for": "a test"}), owner=os.geteuid())
-print("through")
+def keep(left):
+    store = kept.opened(1 << 30, Path(sys.argv[1]))
+    for name in ("open", "fstat", "fsync", "rename", "unlink", "stat", "listdir"):
+        counted(name, left)
+    store.keep(Path(sys.argv[2]), kept.Manifest(sys.argv[3], None, {"for": "a test"}), owner=os.geteuid())
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        keep([int(line)])
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
 def test_whoever_is_killed_while_he_keeps_leaves_a_whole_file_or_none(store, data, tmp_path):
-    """Each call of the system at which it can happen is tried, on top of what another one has left."""
-    keep(store, data, OTHER)
-    found = []
-    for call in range(1, 80):
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(KILLED), store.place, data, str(call), KEY],
-            check=False, capture_output=True, text=True,
-        )  # fmt: skip
-        found.append(taken(store, tmp_path))
-        assert found[-1] in (None, contents(data)), call
-        assert taken(store, tmp_path, OTHER) == contents(data)
-        if done.stdout:
-            break
-        (store.place / f"{KEY}.base").unlink(missing_ok=True)
+    """Each call of the system at which it can happen is tried, on top of what another one has left.
 
-    assert done.stdout == "through\n", done.stderr
+    Each time it is another process, forked from one that has imported all.
+    """
+    keep(store, data, OTHER)
+    found, statuses = [], []
+    with started(store.place, data, KEY, program=textwrap.dedent(KILLED), stdin=subprocess.PIPE) as forking:
+        for call in range(1, 80):
+            forking.stdin.write(f"{call}\n")
+            forking.stdin.flush()
+            statuses.append(forking.stdout.readline().strip())
+            found.append(taken(store, tmp_path))
+            assert found[-1] in (None, contents(data)), call
+            assert taken(store, tmp_path, OTHER) == contents(data)
+            if statuses[-1] != str(-signal.SIGKILL):
+                break
+            (store.place / f"{KEY}.base").unlink(missing_ok=True)
+        forking.stdin.close()
+        errors = forking.stderr.read()
+
+    assert statuses == [str(-signal.SIGKILL)] * (len(statuses) - 1) + ["0"], errors
     assert None in found[:-1]
     assert contents(data) in found[:-1]
     assert [path for path in store.place.iterdir() if path.suffix == ".part"] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sqlmigrate.cli.fleet import apply, drift, plan, report, resume, rollback, runs, status
+from sqlmigrate.cli.fleet import apply, drift, plan, report, resume, rollback, runs, scheduler, status, worker
 
 EPILOG = """\b
 Examples:
@@ -14,6 +14,7 @@ Examples:
   sqlmigrate fleet report last           what became of each target
   sqlmigrate fleet resume last           go on with what is left
   sqlmigrate fleet rollback last --yes   take back what that run did
+  sqlmigrate fleet worker --scheduler tls://hub:8786 --resources region=eu
 """
 
 
@@ -26,5 +27,5 @@ def command() -> None:
     """
 
 
-for _module in (status, plan, apply, runs, report, resume, rollback, drift):
+for _module in (status, plan, apply, runs, report, resume, rollback, drift, scheduler, worker):
     command.add_command(_module.command)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
     from sqlmigrate.fleet.driving import Manner
     from sqlmigrate.fleet.ledger import RunRecord
+    from sqlmigrate.fleet.machines.address import Address
     from sqlmigrate.fleet.model import Limits, Wave
     from sqlmigrate.fleet.project import Fleet
 
@@ -47,6 +48,15 @@ def opened(app: App, part: tuple[int, int] | None = None) -> Fleet:
     return fleet
 
 
+def serving(app: App) -> tuple[Address, float]:
+    """Return the scheduler of the call, and the patience in seconds; raises UsageError where it may not be used."""
+    from sqlmigrate.fleet.machines.address import address_of  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.fleet.machines.reaching import require_dask  # noqa: PLC0415  same
+
+    require_dask()
+    return address_of(app.config), max(app.config.scheduler_patience / 1000, 1.0)
+
+
 def run_of(app: App, name: str, fleet: Fleet | None = None) -> RunRecord:
     """Return a run of the ledger; one that it does not know is looked for in the histories of the targets.
 
@@ -57,7 +67,7 @@ def run_of(app: App, name: str, fleet: Fleet | None = None) -> RunRecord:
     try:
         return project.ledger_of(app.config, app.output.warning).find(name)
     except UsageError:
-        if not _lists_targets(app):
+        if not _lists_targets(app) or app.config.scheduler:  # workers may reach targets that nobody reaches from here
             raise
         rebuild(app, fleet or opened(app), lambda record: is_called(record, name))
         return project.ledger_of(app.config, app.output.warning).find(name)

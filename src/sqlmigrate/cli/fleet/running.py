@@ -80,7 +80,7 @@ def carry_out(
     ear = Ear(app.output, noting)
     limits, manner = limits_of(pace, len(fleet.places)), manner_of(app, pace)
     confirm(app, asked.question, always=asked.always)
-    record = run(project.Call(limits, manner, noting, ear.listening))
+    record = run(project.Call(limits, manner, noting, ear.listening, app.output.warning))
     new = _newcomers(app, record) if asked.whole else []
     app.output.result(**as_json(record, new))
     summary(app.output, record, new)

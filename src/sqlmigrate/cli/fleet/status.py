@@ -8,7 +8,7 @@ import click
 
 from sqlmigrate.cli.fleet.call import counted, named, opened
 from sqlmigrate.cli.foreign_text import printable
-from sqlmigrate.cli.options import fleet_reading
+from sqlmigrate.cli.options import fleet_reading, scheduler
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
@@ -19,6 +19,7 @@ _COLORS = {"current": "green", "pending": "yellow", "ahead": "cyan", "odd": "red
 
 
 @click.command(name="status")
+@scheduler
 @fleet_reading
 def command(app: App, *, concurrency: int) -> None:
     """Show where the targets stand, in groups.
@@ -30,7 +31,10 @@ def command(app: App, *, concurrency: int) -> None:
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
     fleet = opened(app)
-    groups = project.stand(fleet, concurrency)
+    if app.config.scheduler is None:
+        groups = project.stand(fleet, concurrency)
+    else:
+        groups = project.stand_by_workers(app.config, fleet, app.output.warning)
     app.output.result(targets=len(fleet.places), groups=[_as_json(group) for group in groups])
     shown = 0
     for at, group in enumerate(groups):

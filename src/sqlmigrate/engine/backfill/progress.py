@@ -6,6 +6,9 @@ import uuid
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from sqlmigrate.errors import HistoryError
+from sqlmigrate.files.reading import record
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,11 +49,20 @@ class Progress:
 
     @classmethod
     def read(cls, found: Mapping[str, Any] | None) -> Progress | None:
-        """Read what a journal entry has found; None where that is no progress of a batched statement."""
+        """Read what a journal entry has found; None where that is no progress of a batched statement.
+
+        Raises HistoryError where its values are of other types: somebody has written them by hand.
+        """
         if not found or found.get("kind") != KIND:
             return None
         known = {item.name for item in fields(cls)}
-        return cls(**{name: value for name, value in found.items() if name in known})
+        try:
+            made = record(cls, {name: value for name, value in found.items() if name in known})
+        except TypeError as error:
+            raise _made_up(str(error)) from None
+        if not all(isinstance(text, str) for text in (*made.key, *(made.position or ()))):
+            raise _made_up("a column or a bound is no text")
+        return made
 
     @property
     def seconds_left(self) -> float | None:
@@ -82,3 +94,8 @@ class Progress:
     def took(self, changed: int, seconds: float) -> Progress:
         """Return it with what the last batch has changed, and how long it took; the next step writes that down."""
         return replace(self, changed=self.changed + changed, seconds=round(self.seconds + seconds, 3))
+
+
+def _made_up(reason: str) -> HistoryError:
+    message = f"the journal's progress of batches is none that sqlmigrate has written: {reason}"
+    return HistoryError(message, hint="restore the row of the journal as it was")

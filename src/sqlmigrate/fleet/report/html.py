@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from collections import Counter
 from functools import cache
 from importlib.resources import files
@@ -28,7 +29,8 @@ _BAR = (State.DONE, State.UNCHANGED, *_ORDER[:-2])
 _LEAST = 0.75  # percent of the bar
 _OPEN = frozenset({State.FAILED, State.INTERRUPTED, State.RUNNING, State.DEFERRED})
 _MOST = 2_000  # targets of a state that stand on the page
-_NAMED = 200  # targets of an error
+_NAMED, _FEW = 200, 5  # targets of an error, and how many are named at once
+_FEW_MIGRATIONS = 50
 _TONES = {"fails": "failed", "warning": "not done", "fine": "done"}
 
 
@@ -71,6 +73,7 @@ def _body(record: RunRecord, version: str) -> Html:
             "main",
             _verdict(record),
             _failures(groups) if groups else None,
+            _migrations(entries, record.head.wanted.operation),
             _waves(record, entries),
             _targets(record, entries),
         ),
@@ -100,7 +103,9 @@ def _verdict(record: RunRecord) -> Html:
     tone = sums.tone(record)
     took = sums.seconds(record)
     figures = [
-        _figure(sums.word(state, operation).capitalize(), f"{counts[state]:,}") for state in _ORDER if counts[state]
+        _figure([_dot(state), sums.word(state, operation).capitalize()], f"{counts[state]:,}")
+        for state in _ORDER
+        if counts[state]
     ]
     return tag(
         "section",
@@ -108,12 +113,31 @@ def _verdict(record: RunRecord) -> Html:
         tag("h1", sums.headline(record), id="verdict"),
         tag("dl", figures, _figure("Time", _duration(took)) if took is not None else None, class_="figures"),
         _bar(counts),
+        [tag("p", _with_code(text), class_="next") for text in _next(record)],
         class_=f"verdict {tone}",
         aria_labelledby="verdict",
     )
 
 
-def _figure(term: str, number: str) -> Html:
+def _next(record: RunRecord) -> Iterator[str]:
+    """Say how one goes on from here: with what is left, or back."""
+    quoted = shlex.quote(record.head.run_id[:8])
+    if sums.tone(record) != "fine":
+        yield f"To go on with what is left: `sqlmigrate fleet resume {quoted}`"
+    if record.head.wanted.operation == "apply" and record.counts()[State.DONE]:
+        yield f"To take it back: `sqlmigrate fleet rollback {quoted}`"
+
+
+def _with_code(text: str) -> list[Html | str]:
+    """Set what stands between backticks as code."""
+    return [tag("code", part) if at % 2 else part for at, part in enumerate(text.split("`"))]
+
+
+def _dot(state: State) -> Html:
+    return tag("span", class_=f"dot {state.value}", aria_hidden="true")
+
+
+def _figure(term: Sequence[Html | str] | str, number: str) -> Html:
     return tag("div", tag("dt", term), tag("dd", tag("b", number)))
 
 
@@ -146,10 +170,12 @@ def _failure(group: FailureGroup) -> Html:
     facts = [said.place, f"SQLSTATE {said.sqlstate}" if said.sqlstate else None]
     return tag(
         "article",
-        tag("h3", badge("danger", f"{count:,} target{'' if count == 1 else 's'}"), " ", said.message),
+        tag("h3", badge("danger", _targets_of(count)), " ", said.message),
         tag("p", [tag("code", fact, " ") for fact in facts if fact], class_="quiet"),
-        tag("p", "What to do: ", said.hint) if said.hint else None,
-        tag("details", tag("summary", "Which targets"), tag("p", _names(group.targets))),
+        tag("p", "What to do: ", _with_code(said.hint)) if said.hint else None,
+        tag("p", "In ", _names(group.targets), class_="in")
+        if count <= _FEW
+        else tag("details", tag("summary", "Which targets"), tag("p", _names(group.targets))),
         class_="error",
     )
 
@@ -168,21 +194,53 @@ def _waves(record: RunRecord, entries: Sequence[Entry]) -> Html:
     by_wave: dict[str, Counter[State]] = {wave.name: Counter() for wave in record.head.waves}
     for (_, wave), entry in zip(record.targets(), entries, strict=True):
         by_wave[wave.name][entry.state] += 1
-    shown = [state for state in _ORDER if any(counts[state] for counts in by_wave.values())]
-    names = ("wave", "targets", *(sums.word(state, operation) for state in shown))
-    heads = [tag("th", name, scope="col") for name in names]
-    rows = [_wave(name, [counts.total(), *(counts[state] for state in shown)]) for name, counts in by_wave.items()]
+    heads = [tag("th", name, scope="col") for name in ("wave", "targets", "outcome")]
+    rows = [_wave(name, counts, operation) for name, counts in by_wave.items()]
     return tag(
         "section",
         tag("h2", "Waves", id="waves"),
-        tag("div", tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows), class_="numbers"), class_="wide"),
+        tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows), class_="numbers"),
         class_="block",
         aria_labelledby="waves",
     )
 
 
-def _wave(name: str, numbers: Sequence[int]) -> Html:
-    return tag("tr", tag("th", name, scope="row"), [tag("td", f"{number:,}") for number in numbers])
+def _migrations(entries: Sequence[Entry], operation: str) -> Html | None:
+    """Show which migrations the run has done, and in how many targets each."""
+    counts = Counter(name for entry in entries for name in entry.migrations)
+    if not counts:
+        return None
+    done = sums.word(State.DONE, operation)
+    heads = [tag("th", name, scope="col") for name in ("migration", f"{done} in")]
+    shown = sorted(counts)
+    rows = [
+        tag("tr", tag("th", tag("code", name), scope="row"), tag("td", _targets_of(counts[name])))
+        for name in shown[:_FEW_MIGRATIONS]
+    ]
+    more = f"and {len(shown) - _FEW_MIGRATIONS:,} more migrations" if len(shown) > _FEW_MIGRATIONS else None
+    return tag(
+        "section",
+        tag("h2", "Migrations", id="migrations"),
+        tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows), class_="numbers"),
+        tag("p", more, class_="quiet") if more else None,
+        class_="block",
+        aria_labelledby="migrations",
+    )
+
+
+def _targets_of(count: int) -> str:
+    return f"{count:,} target{'' if count == 1 else 's'}"
+
+
+def _wave(name: str, counts: Counter[State], operation: str) -> Html:
+    """Say in words how a wave has gone: so it fits on a phone, and has no row of noughts."""
+    outcome = [
+        tag("span", _dot(state), f"{counts[state]:,} {sums.word(state, operation)}", class_="part")
+        for state in _ORDER
+        if counts[state]
+    ]
+    count = tag("td", f"{counts.total():,}")
+    return tag("tr", tag("th", name, scope="row"), count, tag("td", outcome, class_="outcome"))
 
 
 def _targets(record: RunRecord, entries: Sequence[Entry]) -> Html:

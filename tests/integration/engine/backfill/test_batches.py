@@ -56,6 +56,19 @@ def test_each_row_is_changed_exactly_once_whatever_the_type_of_the_key(runner, c
     assert journal(conn) == []
 
 
+def test_no_batch_is_compiled_and_what_comes_after_them_is_planned_as_before(runner, conn):
+    numbered(conn, 9)
+    conn.execute("ALTER TABLE t ADD jit text")
+    statement = ONCE.replace("n + 1", "n + 1, jit = current_setting('jit')")
+    after = "CREATE TABLE after AS SELECT current_setting('jit') AS jit;\n"
+    runner.write("a", script(statement, after=after).replace(OUTSIDE, f"{OUTSIDE}SET jit = on;\n"))
+
+    runner.apply()
+
+    assert conn.execute("SELECT DISTINCT jit FROM t").fetchall() == [("off",)]
+    assert conn.execute("SELECT jit FROM after").fetchall() == [("on",)]
+
+
 def test_keys_of_several_columns_partitions_and_odd_names(runner, conn):
     conn.execute("""
         CREATE TABLE pair (tenant text, id integer, n integer NOT NULL DEFAULT 0, PRIMARY KEY (tenant, id));

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 
 import pytest
 
-from support.command import ended, started
 from support.faults import EVERY, Trial, decisive_places, of_interest, sample, try_each
+from support.forking import forking
 from support.proxy import BEFORE, Message, Then
 from support.scenarios import FEW, SCENARIOS
 
@@ -23,22 +22,25 @@ def is_waited_for(message: Message) -> bool:
     return message.kind != "X" and (message.session, message.kind) != (2, "Q")
 
 
+@pytest.fixture(scope="module")
+def command(clean_environment, tmp_path_factory):
+    modules = ("sqlmigrate.engine", *(f"sqlmigrate.cli.{name}" for name in ("app", "apply", "rollback", "reporting")))
+    with forking(tmp_path_factory.mktemp("client"), *modules) as made:
+        yield made
+
+
 @pytest.mark.parametrize("trial", SCENARIOS if EVERY else FEW, indirect=True, ids=str)
-def test_a_killed_command_leaves_nothing_half_done_and_nothing_locked(trial):
-    processes: list[subprocess.Popen[str]] = []
+def test_a_killed_command_leaves_nothing_half_done_and_nothing_locked(trial, command):
     killed_at: list[Message] = []
 
     def kill(at: Message) -> Then:
         killed_at.append(at)
-        processes[-1].kill()
+        command.kill()
         return Then.CUT
 
     def run(trial: Trial) -> None:
         known = len(killed_at)
-        command = (*trial.scenario.arguments, "-d", trial.through_proxy, "-m", trial.directory)
-        with started(*command) as process:
-            processes.append(process)
-            status = ended(process).status
+        status = command.run(*trial.scenario.arguments, "-d", trial.through_proxy, "-m", trial.directory).status
         # it may come to its end without the fault, or with one at words that it does not wait for
         met = len(killed_at) > known
         assert status == -signal.SIGKILL or (status == 0 and not (met and is_waited_for(killed_at[-1])))

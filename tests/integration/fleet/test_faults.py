@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,16 +15,54 @@ from support.waiting import LONG, wait_until
 DATABASES = ("one", "two", "three", "four")
 
 
+SETTINGS = 'targets = "tenants.csv"\nlock_timeout = "300ms"\nlock_budget = "1s"\nwait_lock = "1min"\n'
+ASLEEP = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+
+
 @pytest.fixture
 def fleet(project, database_factory, monkeypatch, tmp_path_factory):
     """A project with four databases as its targets, which have the first migration."""
     monkeypatch.setenv("SQLMIGRATE_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+    (project.root.parent / ".git").mkdir()  # no configuration is looked for above it
+    monkeypatch.chdir(project.root)
     found = {name: database_factory() for name in DATABASES}
     lines = [f"{name},{database.url}" for name, database in found.items()]
     (project.root / "tenants.csv").write_text("\n".join(["name,url", *lines, ""]))
-    project.config('targets = "tenants.csv"\nlock_timeout = "300ms"\nlock_budget = "1s"\nwait_lock = "1s"\n')
+    configure(project)
     project.tables("1_a")
     return found
+
+
+def configure(project, more=""):
+    (project.root / "sqlmigrate.toml").write_text(SETTINGS + more)
+
+
+@pytest.fixture
+def slow(fleet, project):
+    """The same with a second migration that takes its time in `two`; gives a session that watches it there."""
+    project.migration(
+        "2_b", f"CREATE TABLE b ();\nSELECT pg_sleep(600) WHERE current_database() = '{fleet['two'].name}';\n",
+        rollback="DROP TABLE b;\n",
+    )  # fmt: skip
+    return fleet["two"].connect_superuser()
+
+
+@pytest.fixture
+def control(project, database_factory, admin):
+    """A control database; gives a function that lets sessions in, or keeps all out."""
+    database = database_factory()
+    configure(project, f'control_database_url = "{database.url}"\n')
+
+    def let_in(*, everybody):
+        name = sql.Identifier(database.name)
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(name, sql.Literal(everybody)))
+        if not everybody:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [database.name]
+            )
+
+    yield let_in
+    let_in(everybody=True)
 
 
 @pytest.fixture
@@ -111,16 +150,20 @@ def test_a_target_without_room_for_a_connection_or_that_is_gone_is_named_and_res
     assert all(map(has_b, begun.values()))
 
 
-def test_a_session_that_is_lost_while_a_script_runs_is_a_failure_of_its_target_alone(fleet, project, sqlmigrate):
-    project.migration(
-        "2_b", "CREATE TABLE b ();\nSELECT pg_sleep(600) WHERE current_database() = '" + fleet["two"].name + "';\n",
-        rollback="DROP TABLE b;\n",
-    )  # fmt: skip
-    watcher = fleet["two"].connect_superuser()
-    asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+def tables_b(fleet):
+    found = []
+    for name, database in fleet.items():
+        with database.connect() as session:
+            if session.execute("SELECT to_regclass('b') IS NOT NULL").fetchone() == (True,):
+                found.append(name)
+    return found
+
+
+def test_a_target_that_is_slow_and_then_lost_holds_up_no_other_one(fleet, slow, project, sqlmigrate):
     with started("fleet", "apply", "--json") as process:
-        ((pid,),) = wait_until(lambda: watcher.execute(asleep).fetchall())
-        watcher.execute("SELECT pg_terminate_backend(%s, 60000)", [pid])
+        ((pid,),) = wait_until(lambda: slow.execute(ASLEEP).fetchall())
+        wait_until(lambda: tables_b(fleet) == ["one", "three", "four"])
+        slow.execute("SELECT pg_terminate_backend(%s, 60000)", [pid])
         outcome = ended(process)
 
     assert outcome.status == 1
@@ -129,6 +172,49 @@ def test_a_session_that_is_lost_while_a_script_runs_is_a_failure_of_its_target_a
     assert lost["migrations"] == ["1_a"]
     project.migration("2_b", "CREATE TABLE b ();\n", rollback="DROP TABLE b;\n")
     assert sqlmigrate("fleet", "resume", "last", "--json").document["counts"] == {"done": 4}
+
+
+def test_a_control_database_that_is_lost_stops_no_run_and_hears_of_it_later(fleet, control, slow, project, sqlmigrate):
+    with started("fleet", "apply", "--json") as process:
+        ((pid,),) = wait_until(lambda: slow.execute(ASLEEP).fetchall())
+        control(everybody=False)
+        slow.execute("SELECT pg_cancel_backend(%s)", [pid])
+        outcome = ended(process)
+
+    assert (outcome.status, outcome.document["counts"]) == (1, {"done": 3, "failed": 1})
+    assert "not all of this run was written down: the control database takes nothing more of this run" in outcome.stderr
+    refused = sqlmigrate("fleet", "resume", "last")
+    assert refused.status == 1
+    assert "nothing was done" in refused.stderr or "cannot connect" in refused.stderr
+    report = sqlmigrate("fleet", "report", "last", "--json")
+    assert (report.document["counts"], report.document["targets"][1]["state"]) == ({"done": 3, "failed": 1}, "failed")
+    assert "this is what the files of this machine know" in report.stderr
+
+    control(everybody=True)
+    project.migration("2_b", "CREATE TABLE b ();\n", rollback="DROP TABLE b;\n")
+    assert sqlmigrate("fleet", "resume", "last", "--json").document["counts"] == {"done": 4}
+    there = sqlmigrate("fleet", "runs", "--json").document["runs"]
+    assert [run["counts"] for run in there] == [{"done": 4}]
+
+
+def test_what_a_killed_coordinator_has_not_written_down_is_taken_back_all_the_same(
+    fleet, control, slow, sqlmigrate, monkeypatch, tmp_path_factory
+):
+    with started("fleet", "apply", "--json") as process:
+        wait_until(lambda: slow.execute(ASLEEP).fetchall())
+        wait_until(lambda: tables_b(fleet) == ["one", "three", "four"])
+        process.send_signal(signal.SIGKILL)
+        ended(process)
+    wait_until(lambda: not slow.execute(ASLEEP).fetchall())
+    monkeypatch.setenv("SQLMIGRATE_STATE_DIR", str(tmp_path_factory.mktemp("another machine")))
+    assert sqlmigrate("fleet", "runs", "--json").document["runs"][0]["ended"] is None
+
+    back = sqlmigrate("fleet", "rollback", "last", "--yes", "--json")
+
+    done = {entry["target"]: entry["migrations"] for entry in back.document["targets"]}
+    assert back.status == 0, back
+    assert done == {name: ["1_a"] if name == "two" else ["2_b", "1_a"] for name in DATABASES}
+    assert tables_b(fleet) == []
 
 
 def test_two_coordinators_over_the_same_targets_do_each_migration_once(begun, sqlmigrate):

@@ -1,0 +1,72 @@
+"""Orders and outcomes as text, which goes from machine to machine: reading one makes plain values, and runs nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlmigrate.engine import Options
+from sqlmigrate.fleet.model import Failure, Outcome, Verdict, Wanted
+from sqlmigrate.fleet.order import Order
+from sqlmigrate.fleet.standing import Kind, Standing
+from sqlmigrate.history.model import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from enum import Enum
+
+T = TypeVar("T")
+
+
+def write(value: Order | Outcome | Standing) -> str:
+    """Return a value as JSON."""
+    return json.dumps(asdict(value), default=_word)
+
+
+def read_order(text: str) -> Order:
+    """Read an order; raises ValueError for anything else, and for one with fields that we do not know."""
+    values = _values(text)
+    parts: dict[str, type[Any]] = {"wanted": Wanted, "run": Run, "options": Options}
+    return _made(Order, values, {name: _made(kind, values.get(name)) for name, kind in parts.items()})
+
+
+def read_outcome(text: str) -> Outcome:
+    """Read an outcome; raises ValueError for anything else."""
+    values = _values(text)
+    failure = values.get("failure")
+    made = {"verdict": _member(Verdict, values), "failure": None if failure is None else _made(Failure, failure)}
+    return _made(Outcome, values, made)
+
+
+def read_standing(text: str) -> Standing:
+    """Read where a target stands; raises ValueError for anything else."""
+    values = _values(text)
+    return _made(Standing, values, {"kind": _member(Kind, values)})
+
+
+def _word(value: Enum) -> Any:
+    return value.value
+
+
+def _values(text: str) -> dict[str, Any]:
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError("not an object")  # noqa: TRY004  whoever reads it asks for one kind of error
+    return values
+
+
+def _member(kind: type[Verdict | Kind], values: Mapping[str, Any]) -> Any:
+    name = {Verdict: "verdict", Kind: "kind"}[kind]
+    return kind(values.get(name))
+
+
+def _made(kind: type[T], values: Any, made: Mapping[str, Any] | None = None) -> T:
+    """Make a value of its fields, lists as tuples; those that are `made` are there already."""
+    if not isinstance(values, dict):
+        raise ValueError(f"no {kind.__name__}")  # noqa: TRY004  as above
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        return kind(**given | dict(made or {}))
+    except TypeError as error:  # fields of another release
+        raise ValueError(f"no {kind.__name__}: {error}") from None
