@@ -14,6 +14,7 @@ import stat
 from collections.abc import Mapping
 from contextlib import contextmanager
 from errno import EFBIG, ELOOP
+from functools import cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, get_args, get_origin, get_type_hints
 
@@ -132,11 +133,16 @@ def _limited(text: str) -> int:
 
 def record(kind: type[T], values: Mapping[str, Any]) -> T:
     """Make a dataclass of what a file holds; raises TypeError where fields are not those, or of another type."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # every class is hashable
     for name, value in values.items():
         if name in hints and not _fits(value, hints[name]):
             raise TypeError(f"{name} has a value of another type")
     return kind(**values)
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _fits(value: Any, hint: Any) -> bool:
