@@ -11,9 +11,10 @@ import pytest
 
 from support.command import ended, started
 from support.machines import machines
+from support.proxy import Wire
 from support.waiting import LONG, wait_until
 
-MANY = [f"m{number:03}" for number in range(100)]  # make fleet-demo MACHINES=1 takes 200
+MANY = [f"m{number:03}" for number in range(200)]
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
@@ -79,11 +80,13 @@ def test_workers_that_are_killed_at_random_leave_each_migration_applied_once(fle
     over = threading.Event()
 
     def killing():
-        while not over.wait(random.uniform(0.2, 1.0)):
+        while True:
             ready = [worker for worker in fleet.workers if "at work for" in worker.said]
             if len(ready) > 1:  # or nobody would be left on a slow machine
                 fleet.kill_worker(fleet.workers.index(random.choice(ready)))
                 fleet.start_worker(ready=False)
+            if over.wait(random.uniform(0.2, 1.0)):
+                return
 
     with started(*fleet.apply("--concurrency", "24"), env=fleet.env("coordinator"), cwd=fleet.root) as process:
         killer = threading.Thread(target=killing)
@@ -93,7 +96,7 @@ def test_workers_that_are_killed_at_random_leave_each_migration_applied_once(fle
         over.set()
         killer.join()
 
-    assert outcome.document["counts"].keys() <= {"done", "failed"}, outcome
+    assert outcome.document["counts"].keys() <= {"done", "failed", "left"}, outcome  # slow ones, four times in a row
     for worker in fleet.workers:
         worker.wait_for("at work for")
     assert len(fleet.ever) > 4  # somebody was killed
@@ -147,6 +150,24 @@ def test_coordinator_workers_and_scheduler_are_lost_one_after_the_other_and_resu
     fleet.start_scheduler()
     for worker, times in zip(fleet.workers, before, strict=True):
         worker.wait_for("at work for", times + 1)
+    finished(fleet, names)
+
+
+def test_a_network_that_is_cut_leaves_what_resume_finishes(fleet):
+    """Nothing is refused and nothing closed: each side only hears no more of the other one."""
+    names = ["cut1", "cut2"]
+    fleet.project(names, BLOCKED)
+    env = fleet.env("coordinator", SQLMIGRATE_SCHEDULER_PATIENCE="7s")
+    with Wire("127.0.0.1", fleet.port, tcp=True) as wire, blocked(fleet) as session:
+        words = fleet.apply("--scheduler", f"tls://127.0.0.1:{wire.port}")
+        with started(*words, env=env, cwd=fleet.root) as process:
+            waiting(fleet, 2)
+            wire.swallow()
+            cut = ended(process)
+        session.rollback()
+
+    assert (cut.status, cut.document["stopped"]) == (1, "the scheduler is lost")
+    assert states(cut) == dict.fromkeys(names, "interrupted")
     finished(fleet, names)
 
 

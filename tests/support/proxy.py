@@ -323,6 +323,14 @@ class Proxy:
             session.server.close()
 
 
+class Wire(Proxy):
+    """The same for what is no PostgreSQL: it reads no messages, and counts none."""
+
+    def _pass_on(self, flow: _Flow) -> None:
+        self._forward(flow, 0, len(flow.buffer))
+        flow.buffer.clear()
+
+
 def _address(host: str, port: int) -> str | tuple[str, int]:
     """Give the address of a server as libpq means host and port: a folder holds a Unix socket."""
     return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
