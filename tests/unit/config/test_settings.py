@@ -118,6 +118,7 @@ def test_every_setting_has_a_variable(folder, name):
         "max_waiters",
         "max_block",
         "max_lag",
+        "scheduler_patience",
     )
     text = values.get(name, "7TB" if name.endswith("_size") else "7" if name.endswith(numbers) else "x")
     config = folder.load({variable(name): text})
@@ -131,7 +132,7 @@ def test_every_setting_has_a_variable(folder, name):
 def test_every_setting_may_stand_in_the_file(folder, name):
     switches = {"embedded", "protected", "allow_out_of_order", "require_proof", "check_drift", "design_notes"}
     switches |= {"workload", "dump_after_apply"}
-    numbers = ("lock", "timeout", "server", "size", "_rows", "busy_", "max_waiters", "max_lag")
+    numbers = ("lock", "timeout", "server", "size", "_rows", "busy_", "max_waiters", "max_lag", "patience")
     text = "true" if name in switches else "7" if any(word in name for word in numbers) else "'x'"
     text = {"durable": "'each'", "order": "'natural'"}.get(name, text)
     folder.file(f"{name.replace('_', '-')} = {text}", "sqlmigrate.toml")
