@@ -160,7 +160,7 @@ def test_a_command_prints_the_targets(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("missing-program",), "targets_command cannot be run: missing-program: No such file or directory"),
+        (("./missing-program",), "targets_command cannot be run: ./missing-program: No such file or directory"),
         ((sys.executable, "-c", "raise SystemExit(3)"), "targets_command failed with exit status 3"),
         ((sys.executable, "-c", "import sys; sys.stdout.buffer.write(b'\\xff')"), "targets_command prints what is not"),
     ],
