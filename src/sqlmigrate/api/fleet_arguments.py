@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from sqlmigrate import events
     from sqlmigrate.engine import Options
+    from sqlmigrate.fleet.fleet import Fleet
     from sqlmigrate.fleet.model import Wave
-    from sqlmigrate.fleet.project import Call, Fleet
+    from sqlmigrate.fleet.project import Call
     from sqlmigrate.migrations import Migrations
 
 Targets = str | Path | Iterable[Mapping[str, Any]]

@@ -13,6 +13,7 @@ from sqlmigrate.fleet import inventory, standing
 from sqlmigrate.fleet.bringing import Workshop, bring, digest_of
 from sqlmigrate.fleet.coordinator import Coordinator
 from sqlmigrate.fleet.driving import Driver, Manner, NotAllKept, now
+from sqlmigrate.fleet.fleet import Fleet
 from sqlmigrate.fleet.ledger import Head, LocalLedger, RunRecord
 from sqlmigrate.fleet.model import Limits, Wanted, Wave
 from sqlmigrate.fleet.places import Listed, locate_all
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from sqlmigrate.fleet.catalogs import Likeness
     from sqlmigrate.fleet.coordinator import Stop
     from sqlmigrate.fleet.driving import Step
-    from sqlmigrate.fleet.inventory import Target
     from sqlmigrate.fleet.ledger import Ledger, Writer
     from sqlmigrate.fleet.model import Outcome
     from sqlmigrate.fleet.order import Order
@@ -41,34 +41,6 @@ if TYPE_CHECKING:
     from sqlmigrate.migrations import Migrations
 
 _FOLDER = "fleet"
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """The targets of a project in their order, where each is, and what its orders are carried out with here.
-
-    Where workers on other machines are to do that, `places` finds a target only when it is asked for.
-    """
-
-    places: Mapping[str, Place]
-    workshop: Workshop
-
-    @property
-    def targets(self) -> Mapping[str, Target]:
-        """The targets as their list has them."""
-        if isinstance(self.places, Listed):
-            return self.places.targets
-        return {name: place.target for name, place in self.places.items()}
-
-    def tags(self) -> dict[str, tuple[str, ...]]:
-        """Return the tags of each target."""
-        return {name: target.tags for name, target in self.targets.items()}
-
-    def clusters(self) -> dict[str, str]:
-        """Return the cluster of each target."""
-        if isinstance(self.places, Listed):
-            return {name: self.places.cluster(name) for name in self.places}
-        return {name: place.cluster for name, place in self.places.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +129,10 @@ def plan(
 
 
 def stand_by_workers(config: Config, fleet: Fleet, warn: Callable[[str], None]) -> list[Group]:
-    """Have the workers of the settings' scheduler read where all targets stand; raises as `crew.called_up`."""
-    from sqlmigrate.fleet.machines import crew  # noqa: PLC0415  most fleets are worked on from one machine
+    """Have the workers of the settings' scheduler read where all targets stand; raises as `calling.called_up`."""
+    from sqlmigrate.fleet.machines import calling  # noqa: PLC0415  most fleets are worked on from one machine
 
-    with crew.called_up(config, fleet.tags(), fleet.workshop.files, warn) as hands:
+    with calling.called_up(config, fleet.tags(), fleet.workshop.files, warn) as hands:
         return standing.groups(hands.standings())
 
 
@@ -320,11 +292,11 @@ def _hands(config: Config, fleet: Fleet, waves: Sequence[Wave], call: Call) -> I
         with _threads(min(call.limits.concurrency, len(names))) as pool:
             yield Threads(pool, fleet.workshop)
         return
-    from sqlmigrate.fleet.machines import crew  # noqa: PLC0415  most fleets are worked on from one machine
+    from sqlmigrate.fleet.machines import calling  # noqa: PLC0415  most fleets are worked on from one machine
 
     tags = fleet.tags()
     tags = {name: tags[name] for name in names}
-    with crew.called_up(config, tags, fleet.workshop.files, call.warn) as hands:
+    with calling.called_up(config, tags, fleet.workshop.files, call.warn) as hands:
         yield hands
 
 

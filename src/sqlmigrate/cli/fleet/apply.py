@@ -15,8 +15,8 @@ from sqlmigrate.sql.directives import PHASES
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
+    from sqlmigrate.fleet.fleet import Fleet
     from sqlmigrate.fleet.model import Wave
-    from sqlmigrate.fleet.project import Fleet
 
 
 @click.command(name="apply")

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from sqlmigrate.cli.call import App
     from sqlmigrate.fleet.driving import Manner
+    from sqlmigrate.fleet.fleet import Fleet
     from sqlmigrate.fleet.ledger import RunRecord
     from sqlmigrate.fleet.machines.address import Address
     from sqlmigrate.fleet.model import Limits, Wave
-    from sqlmigrate.fleet.project import Fleet
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _WORD = "continue"

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlmigrate.cli.call import App
+    from sqlmigrate.fleet.fleet import Fleet
     from sqlmigrate.fleet.model import Wanted
     from sqlmigrate.fleet.planning import GroupPlan
-    from sqlmigrate.fleet.project import Fleet
 
 _PLANS, _STEPS, _LOSSES = 30, 10, 3  # on a screen, and migrations and losses of one
 _REFUSED = 1

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from sqlmigrate.cli.fleet.noting import Noting
     from sqlmigrate.cli.output import Output
     from sqlmigrate.fleet.driving import Driver
+    from sqlmigrate.fleet.fleet import Fleet
     from sqlmigrate.fleet.ledger import RunRecord
-    from sqlmigrate.fleet.project import Call, Fleet
+    from sqlmigrate.fleet.project import Call
 
 _FAILED, _NOT_CONFIRMED = 1, 2
 _SIGNALLED = 128

@@ -13,7 +13,7 @@ from sqlmigrate.cli.options import fleet_working
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
-    from sqlmigrate.fleet.project import Fleet
+    from sqlmigrate.fleet.fleet import Fleet
 
 EPILOG = """\b
 Examples:

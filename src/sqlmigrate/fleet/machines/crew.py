@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,15 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlmigrate import __version__
 from sqlmigrate.errors import Error
 from sqlmigrate.fleet.coordinator import Stop
-from sqlmigrate.fleet.machines import guard, needs, roll, tasks, versions, wire
-from sqlmigrate.fleet.machines.address import address_of
-from sqlmigrate.fleet.machines.reaching import knock, require_dask, security_of, settings
+from sqlmigrate.fleet.machines import needs, tasks, versions, wire
 from sqlmigrate.fleet.standing import Kind, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
-    from sqlmigrate.config import Config
     from sqlmigrate.fleet.model import Outcome
     from sqlmigrate.fleet.order import Order
 
@@ -33,8 +30,8 @@ T = TypeVar("T")
 _TOGETHER = 20  # targets that one task looks at
 _LOOKS = 10  # within the patience
 _LEAST, _MOST = 0.2, 2.0  # seconds between two looks
-_FIRST = 30.0  # seconds for an answer before the first target, at least: nothing hangs on it yet
-_CLOSE = 3.0  # seconds for a goodbye
+FIRST = 30.0  # seconds for an answer before the first target, at least: nothing hangs on it yet
+CLOSE = 3.0  # seconds for a goodbye
 
 
 @dataclass(slots=True)
@@ -87,13 +84,13 @@ class Crew:
         finally:
             self._lost = None
             self._end.set()
-            watcher.join(self.patience + _CLOSE)
+            watcher.join(self.patience + CLOSE)
 
     def inquire(self, asked: Coroutine[Any, Any, Any], *, first: bool = False) -> Any:
         """Return what the scheduler answers; raises Error where it does not in time, which is more at `first`."""
         waiting = asyncio.run_coroutine_threadsafe(asked, self.client.loop.asyncio_loop)
         try:
-            return waiting.result(max(self.patience, _FIRST) if first else self.patience)
+            return waiting.result(max(self.patience, FIRST) if first else self.patience)
         except Exception as error:  # noqa: BLE001  of Dask, of its network, or time that is over
             waiting.cancel()
             raise Error(f"the scheduler does not answer: {type(error).__name__}") from None
@@ -248,57 +245,3 @@ class Crew:
         seen = known.seen if known is not None and known.sign == sign else now
         resources = frozenset(told.get("resources") or ())
         return Worker(str(told.get("name", where)), resources, told.get(versions.KEY) or {}, sign, seen)
-
-
-@contextmanager
-def called_up(
-    config: Config, tags: Mapping[str, tuple[str, ...]], files: str, warn: Callable[[str], None]
-) -> Iterator[Crew]:
-    """Call the workers of the settings' scheduler up for targets with their tags, once each of them was asked.
-
-    Raises UsageError where scheduler or workers do not fit, and InventoryError where nobody can work on a target;
-    SchedulerUnreachable where no scheduler answers.
-    """
-    require_dask()
-    address = address_of(config)
-    knock(address)
-    patience = max(config.scheduler_patience / 1000, 1.0)
-    with _connected(str(address), security_of(address.certificates), patience) as client:
-        crew = Crew(client, patience, {name: needs.needs_of(found) for name, found in tags.items()})
-        roll.require_fitting(crew, warn)
-        crew.subscribe()
-        roll.call_roll(crew, files, warn)
-        yield crew
-
-
-@contextmanager
-def _connected(address: str, security: Any, patience: float) -> Iterator[Any]:
-    import dask  # noqa: PLC0415  slow, and most fleets are worked on from one machine
-    import distributed  # noqa: PLC0415  same
-
-    guard.quiet(everything=False)
-    with dask.config.set(settings(patience)):
-        try:
-            connect: Any = distributed.Client
-            client = connect(
-                address,
-                security=security,
-                set_as_default=False,
-                direct_to_workers=False,
-                timeout=max(patience, _FIRST),
-                name="sqlmigrate",
-            )
-        except Exception as error:  # noqa: BLE001  of Dask
-            raise Error(f"the scheduler at {address} does not answer: {type(error).__name__}") from None
-        try:
-            client.loop.add_callback(_calm, client)
-            yield client
-        finally:
-            with suppress(Exception):
-                client.close(_CLOSE)
-
-
-def _calm(client: Any) -> None:
-    """In the thread that reads: let it make plain values alone, and keep its traces to itself."""
-    guard.narrow_thread()
-    client.loop.asyncio_loop.set_exception_handler(lambda *_: None)

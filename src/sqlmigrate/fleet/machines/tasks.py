@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from sqlmigrate.fleet.fleet import Fleet
     from sqlmigrate.fleet.order import Order
-    from sqlmigrate.fleet.project import Fleet
 
 _CALLS = 4
 """So many calls of the command are worked for at a time with what was read once for each."""

@@ -21,8 +21,8 @@ from sqlmigrate.fleet.machines.reaching import knock, security_of, settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlmigrate.fleet.fleet import Fleet
     from sqlmigrate.fleet.machines.address import Address
-    from sqlmigrate.fleet.project import Fleet
 
 _HERE = "127.0.0.1"
 _AGAIN = 2.0  # seconds until the next try
