@@ -14,6 +14,7 @@ from sqlmigrate import connection, history
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.history import trust
 from sqlmigrate.history.names import TABLES, ours
+from sqlmigrate.history.tables import addition
 from sqlmigrate.history.yoyo_tables import Where
 from sqlmigrate.importing.yoyo import exchange as yoyo_exchange
 from sqlmigrate.migrations import migration_hash
@@ -511,3 +512,23 @@ def test_a_check_of_a_table_that_we_only_read_is_a_reason_only_if_it_calls_what_
             assert "uses what is not PostgreSQL's own" in error.message
 
     assert not was_called(admin)
+
+
+def test_default_privileges_give_nobody_the_right_to_write_a_new_history(runner, admin, conn, new_role):
+    other = new_role()
+    conn.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {other}")
+    conn.execute("ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO PUBLIC")
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    with connection.session(runner.conninfo) as session:
+        session.execute(addition("seeds", "sqlmigrate"))
+
+    rights = admin.execute(
+        "SELECT DISTINCT granted.grantee::regrole::text, granted.privilege_type"
+        " FROM pg_class AS class, aclexplode(class.relacl) AS granted"
+        " WHERE relnamespace = 'sqlmigrate'::regnamespace AND relkind = 'r' AND granted.grantee <> relowner"
+    ).fetchall()
+
+    assert rights == [(other, "SELECT")]
+    assert admin.execute("SELECT has_table_privilege(%s, 'a', 'INSERT')", [other]).fetchone() == (True,)
+    assert runner.applied() == ["a"]
