@@ -604,6 +604,42 @@ def test_a_role_that_a_block_makes_is_compared_where_scripts_run_as_superuser(pr
     assert as_text(found[1].differences)[0].startswith("+ role clerk")
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_a_script_changes_of_the_cluster_without_saying_so_is_seen(project, clean_environment, in_place):
+    hidden = "DO $$ BEGIN EXECUTE format('AL' || 'TER RO' || 'LE %%I %s', current_user); END $$;"
+    project.migration("1", hidden % "SET work_mem = ''7MB''", rollback="SELECT 1;")
+    project.migration("2", hidden % "SET work_mem = ''8MB''", rollback=hidden % "SET work_mem = ''7MB''")
+    wanted = shadow.Wanted(bootstrap=NOTHING, asked=frozenset())
+    with shadow.opened(wanted) as server:
+        found = list(roundtrip.round_trips(project.load(), ["1", "2"], server, Options(), in_place=in_place))
+
+    assert [trip.verdict for trip in found] == [Verdict.NOT_RESTORED, Verdict.EXACT]
+    assert as_text(found[0].differences) == [f"~ role {server.owner}: settings + work_mem=7MB"]
+
+
+def test_what_a_superuser_changes_of_the_cluster_without_saying_so_is_seen(project, clean_environment):
+    changes = {
+        "1": "DO $$ BEGIN EXECUTE 'GRA' || 'NT pg_read_all_data TO pg_monitor'; END $$;",
+        "2": "DO $$ BEGIN EXECUTE 'AL' || 'TER RO' || 'LE ALL SET work_mem = ''3MB'' '; END $$;",
+        "3": "UPDATE pg_database SET datconnlimit = 50 WHERE datname = 'postgres';",
+        "4": "DO $$ BEGIN EXECUTE 'COM' || 'MENT ON RO' || 'LE pg_monitor IS ''said'' '; END $$;",
+        "5": "DO $$ BEGIN EXECUTE 'AL' || 'TER TABLE' || 'SPACE pg_default SET (seq_page_cost = 7)'; END $$;",
+    }
+    for name, change in changes.items():
+        project.migration(name, change, rollback="SELECT 1;")
+    with shadow.opened(shadow.Wanted(superuser=True)) as server:
+        found = list(roundtrip.round_trips(project.load(), changes, server, Options()))
+
+    assert {trip.verdict for trip in found} == {Verdict.NOT_RESTORED}
+    assert [as_text(trip.differences)[0].partition(": ")[0] for trip in found] == [
+        "+ membership pg_monitor in role pg_read_all_data by postgres",
+        "+ role settings for all roles",
+        "~ other database postgres",
+        "~ role pg_monitor",
+        "~ tablespace pg_default",
+    ]
+
+
 def test_tablespaces_that_scripts_name_are_there(project, clean_environment):
     project.migration("1", "CREATE TABLE a () TABLESPACE fast;", rollback="DROP TABLE a;")
     project.migration(
