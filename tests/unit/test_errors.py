@@ -135,6 +135,8 @@ def test_a_holder_and_a_blocker_are_said_in_one_phrase():
     blocker = Blocker(8, "app", "psql", "10.0.0.1", "idle in transaction", 61.0, "LOCK t")
 
     assert str(holder) == "pid 7 (role app, 'sqlmigrate' from local, for 12 s)"
+    prepared = LockHolder(0, "app", "a\nb", None, None, 12.4)
+    assert str(prepared) == r"the prepared transaction 'a\nb' (role app, for 12 s)"
     assert str(LockHolder(7, None, None, None, None, None)) == "pid 7 (role None, None from None)"
     assert str(blocker).startswith(
         "pid 8 (role app, 'psql' from 10.0.0.1, idle in transaction, transaction open for 61 s)"

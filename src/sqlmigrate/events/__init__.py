@@ -44,7 +44,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """Who holds the run lock, as pg_stat_activity shows it; `seconds` is the age of that session."""
+    """Who holds the run lock, as pg_stat_activity shows it; `seconds` is the age of that session.
+
+    A prepared transaction has no session: its `pid` is 0, and `application` is its name.
+    """
 
     pid: int
     role: str | None
@@ -56,6 +59,8 @@ class LockHolder:
     def __str__(self) -> str:
         """Say it in one phrase."""
         age = f", for {self.seconds:.0f} s" if self.seconds is not None else ""
+        if not self.pid:
+            return f"the prepared transaction {self.application!r} (role {self.role}{age})"
         return f"pid {self.pid} (role {self.role}, {self.application!r} from {self.client}{age})"
 
 

@@ -43,7 +43,9 @@ _PLAIN = {
     "column": "has a generated column, or one of a type that is not PostgreSQL's own",
     "default": "has a default that calls a function",
     "check": "has a CHECK constraint",
+    "check that calls": "has a CHECK constraint that uses what is not PostgreSQL's own",
     "index": "has an index over an expression or a part of its rows",
+    "statistics": "has extended statistics over an expression",
 }
 _PLAIN_HINT = (
     "triggers, rules and the like of a table run with your privileges; find out who created them, and drop them"

@@ -38,7 +38,8 @@ SELECT pg_catalog.count(*),
 FROM ONLY {table}
 
 -- name: holders
--- Of types that are not PostgreSQL's own also what is below a domain, and the labels of an enumeration.
+-- Of types that are not PostgreSQL's own also what is below a domain, the labels of an enumeration, and the attributes of
+-- the composite types in it, by their numbers: one that is added again has another one.
 SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(class.relname),
        CASE class.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END,
        class.oid::bigint,
@@ -52,7 +53,39 @@ SELECT pg_catalog.quote_ident(space.nspname) || '.' || pg_catalog.quote_ident(cl
                                                   CASE WHEN base.typtype = 'e'
                                                        THEN ARRAY(SELECT enumlabel
                                                                   FROM pg_catalog.pg_enum
-                                                                  WHERE enumtypid = base.oid) END)
+                                                                  WHERE enumtypid = base.oid) END,
+                                                  ARRAY(WITH RECURSIVE inside (type) AS (
+                                                            SELECT type.oid
+                                                            UNION
+                                                            SELECT further.type
+                                                            FROM inside
+                                                            JOIN pg_catalog.pg_type AS outer_type
+                                                              ON outer_type.oid = inside.type
+                                                            CROSS JOIN LATERAL (
+                                                                SELECT outer_type.typbasetype
+                                                                UNION ALL
+                                                                SELECT outer_type.typelem
+                                                                UNION ALL
+                                                                SELECT rngsubtype
+                                                                FROM pg_catalog.pg_range
+                                                                WHERE rngtypid = inside.type
+                                                                   OR rngmultitypid = inside.type
+                                                                UNION ALL
+                                                                SELECT part.atttypid
+                                                                FROM pg_catalog.pg_attribute AS part
+                                                                WHERE part.attrelid = outer_type.typrelid
+                                                                  AND part.attnum > 0
+                                                                  AND NOT part.attisdropped
+                                                            ) AS further (type)
+                                                            WHERE further.type >= 16384::pg_catalog.oid
+                                                        )
+                                                        SELECT pg_catalog.concat(part.attrelid, '.', part.attnum)
+                                                        FROM inside
+                                                        JOIN pg_catalog.pg_type AS outer_type ON outer_type.oid = inside.type
+                                                        JOIN pg_catalog.pg_attribute AS part
+                                                          ON part.attrelid = outer_type.typrelid
+                                                        WHERE part.attnum > 0
+                                                          AND NOT part.attisdropped))
                                        FROM pg_catalog.pg_type AS type
                                        JOIN pg_catalog.pg_type AS base
                                          ON base.oid = coalesce(nullif(type.typbasetype, 0::pg_catalog.oid), type.oid)
@@ -95,25 +128,48 @@ FROM pg_catalog.pg_largeobject_metadata
 ORDER BY 1
 
 -- name: holds
--- What PostgreSQL casts by itself loses nothing (pg_cast.castcontext), but for these; nor does what has the same bytes
--- (castmethod) or is written out. Within one type, no modifier or a greater one does.
+-- What PostgreSQL casts by itself loses nothing (pg_cast.castcontext), but for these, and by casts of its own: others do
+-- what their authors like. Nor does what has the same bytes (castmethod) or is written out, if no script is `styled`, so
+-- that it changes how that is done.
+-- Within one type, no modifier or the same one loses nothing; of those whose modifier is a length or number of digits, a
+-- greater one. That of an interval is its fields and digits; that of a numeric its precision and its scale, of 11 bits with
+-- a sign.
 SELECT CASE
-           WHEN %(old)s::pg_catalog.oid = %(new)s::pg_catalog.oid THEN %(new_modifier)s = -1
-                OR (%(old_modifier)s <> -1 AND %(new_modifier)s >= %(old_modifier)s
-                    AND NOT (%(old)s::pg_catalog.oid = 'numeric'::pg_catalog.regtype::pg_catalog.oid AND
-                             ((%(new_modifier)s - 4) & 65535) < ((%(old_modifier)s - 4) & 65535)))
+           WHEN %(old)s::pg_catalog.oid = %(new)s::pg_catalog.oid THEN %(new_modifier)s IN (-1, %(old_modifier)s)
+                OR (%(old_modifier)s <> -1 AND
+                    CASE coalesce((SELECT nullif(typelem, 0::pg_catalog.oid)
+                                   FROM pg_catalog.pg_type
+                                   WHERE oid = %(old)s::pg_catalog.oid
+                                     AND typcategory = 'A'), %(old)s::pg_catalog.oid)
+                        WHEN 'numeric'::pg_catalog.regtype::pg_catalog.oid THEN
+                            (%(new_modifier)s - 4) >> 16 >= (%(old_modifier)s - 4) >> 16
+                            AND ((%(new_modifier)s - 4) & 2047) # 1024 >= ((%(old_modifier)s - 4) & 2047) # 1024
+                        WHEN 'pg_catalog.interval'::pg_catalog.regtype::pg_catalog.oid THEN
+                            %(new_modifier)s >> 16 = %(old_modifier)s >> 16
+                            AND %(new_modifier)s & 65535 >= %(old_modifier)s & 65535
+                        ELSE %(new_modifier)s >= %(old_modifier)s
+                             AND coalesce((SELECT nullif(typelem, 0::pg_catalog.oid)
+                                           FROM pg_catalog.pg_type
+                                           WHERE oid = %(old)s::pg_catalog.oid
+                                             AND typcategory = 'A'), %(old)s::pg_catalog.oid) < 16384::pg_catalog.oid
+                    END)
            WHEN %(new_modifier)s <> -1
                 OR %(new)s::pg_catalog.oid IN ('real'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.name'::pg_catalog.regtype::pg_catalog.oid)
                 OR (%(old)s::pg_catalog.oid, %(new)s::pg_catalog.oid) IN (
                     ('bigint'::pg_catalog.regtype::pg_catalog.oid, 'double precision'::pg_catalog.regtype::pg_catalog.oid),
                     ('numeric'::pg_catalog.regtype::pg_catalog.oid, 'double precision'::pg_catalog.regtype::pg_catalog.oid),
+                    ('pg_catalog.date'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.timestamptz'::pg_catalog.regtype::pg_catalog.oid),
+                    ('pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.regclass'::pg_catalog.regtype::pg_catalog.oid),
+                    ('character varying'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.regclass'::pg_catalog.regtype::pg_catalog.oid),
                     ('timestamp'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.timestamptz'::pg_catalog.regtype::pg_catalog.oid)) THEN false
-           ELSE %(new)s::pg_catalog.oid IN ('pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid, 'character varying'::pg_catalog.regtype::pg_catalog.oid)
+           ELSE (%(new)s::pg_catalog.oid IN ('pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid, 'character varying'::pg_catalog.regtype::pg_catalog.oid)
+                 AND NOT %(styled)s
+                 AND pg_catalog.current_setting('extra_float_digits')::integer > 0)
                 OR EXISTS (SELECT
                            FROM pg_catalog.pg_cast
                            WHERE castsource = %(old)s::pg_catalog.oid
                              AND casttarget = %(new)s::pg_catalog.oid
-                             AND (castcontext = 'i' OR castmethod = 'b'))
+                             AND ((castcontext = 'i' AND oid < 16384::pg_catalog.oid) OR castmethod = 'b'))
        END
 
 -- name: fixed_zone

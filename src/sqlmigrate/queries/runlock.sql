@@ -2,6 +2,7 @@
 SELECT pg_catalog.pg_try_advisory_lock(%s)
 
 -- name: holder
+-- a prepared transaction keeps the lock without a session: it stands with process id 0, and with its name as application
 SELECT activity.pid,
        activity.usename::pg_catalog.text AS role,
        activity.application_name AS application,
@@ -16,6 +17,19 @@ WHERE held.locktype = 'advisory'
   AND held.objid::bigint = %(low)s
   AND held.objsubid = 1
   AND held.granted
+UNION ALL
+SELECT 0, prepared.owner::pg_catalog.text, prepared.gid, NULL, prepared.prepared,
+       extract(epoch FROM pg_catalog.clock_timestamp() - prepared.prepared)::pg_catalog.float8
+FROM pg_catalog.pg_prepared_xacts AS prepared
+JOIN pg_catalog.pg_locks AS own
+  ON own.locktype = 'transactionid' AND own.transactionid = prepared.transaction AND own.pid IS NULL
+JOIN pg_catalog.pg_locks AS held ON held.virtualtransaction = own.virtualtransaction AND held.pid IS NULL
+WHERE held.locktype = 'advisory'
+  AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+  AND held.classid::bigint = %(high)s
+  AND held.objid::bigint = %(low)s
+  AND held.objsubid = 1
+LIMIT 1
 
 -- name: is_held
 SELECT EXISTS (SELECT

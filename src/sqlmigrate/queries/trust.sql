@@ -101,11 +101,29 @@ WHERE NOT pg_catalog.starts_with(preset.adbin::pg_catalog.text, '{{CONST ')
 UNION ALL
 SELECT relname, 'check', NULL::pg_catalog.name FROM class WHERE relchecks > 0
 UNION ALL
+-- under constraint_exclusion = on, whoever plans a query of a table runs what its checks call; that has a dependency where
+-- it is not PostgreSQL's own
+SELECT relname, 'check that calls', NULL::pg_catalog.name
+FROM class
+JOIN pg_catalog.pg_constraint AS con ON con.conrelid = class.oid AND con.contype = 'c'
+WHERE class.relchecks > 0
+  AND EXISTS (SELECT
+              FROM pg_catalog.pg_depend AS called
+              WHERE called.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass::pg_catalog.oid
+                AND called.objid = con.oid
+                AND called.refclassid <> 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid)
+UNION ALL
 SELECT relname, 'index', NULL::pg_catalog.name
 FROM class
 JOIN pg_catalog.pg_index AS index ON index.indrelid = class.oid
 WHERE index.indexprs IS NOT NULL
    OR index.indpred IS NOT NULL
+UNION ALL
+-- planning any query of the table runs what these call
+SELECT relname, 'statistics', NULL::pg_catalog.name
+FROM class
+JOIN pg_catalog.pg_statistic_ext AS statistics ON statistics.stxrelid = class.oid
+WHERE statistics.stxexprs IS NOT NULL
 UNION ALL
 SELECT NULL::pg_catalog.name, 'shared', NULL::pg_catalog.name
 FROM space
@@ -145,6 +163,7 @@ SELECT 1 / (CASE
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = ANY ({oids}) OR inhrelid = ANY ({oids}))
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_index
                      WHERE indrelid = ANY ({oids}) AND (indexprs IS NOT NULL OR indpred IS NOT NULL))
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext WHERE stxrelid = ANY ({oids}) AND stxexprs IS NOT NULL)
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute
                      WHERE attrelid = ANY ({oids})
                        AND (attgenerated <> '' OR attinhcount > 0 OR atttypid >= 16384::pg_catalog.oid))

@@ -10,6 +10,7 @@ from sqlmigrate.schema import Schema, built_in
 from sqlmigrate.schema.diff import compare
 from sqlmigrate.schema.meaning import without_equal
 from sqlmigrate.schema.read import read_schema
+from sqlmigrate.schema.shared import Shared, read_shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A schema, and those of PostgreSQL's own objects that are not as they were before, by their units."""
+    """A schema, and those of PostgreSQL's own objects that are not as they were before, by their units.
+
+    `shared` is what the server shares, where it is ours and the schema has not all of that anyway.
+    """
 
     snapshot: Snapshot
     built_in: Mapping[int, Objects] = field(repr=False)
+    shared: Shared | None = None
 
 
 class Comparison:
@@ -36,20 +41,41 @@ class Comparison:
 
     `conninfo` is of the role that scripts run as in the copy, `origin` of one that reads in the database that it is a
     copy of. `privileged` says that a script may get at PostgreSQL's own objects; to look for that takes a while.
+    `private` says that nobody else changes what the server shares, which `shared` was; with `cluster`, scripts say that
+    they do.
     """
 
-    def __init__(self, known: Snapshot | None, conninfo: str, origin: str, *, cluster: bool, privileged: bool) -> None:
+    def __init__(
+        self,
+        known: Snapshot | None,
+        conninfo: str,
+        origin: str,
+        *,
+        cluster: bool,
+        privileged: bool,
+        private: bool,
+        shared: Shared | None = None,
+    ) -> None:
         self.known = known
+        self.shared = shared
         self._conninfo = conninfo
         self._origin = origin
         self._cluster = cluster
         self._privileged = privileged
+        self._private = private
         self._mark: built_in.Mark | None = None
 
     def look(self, reader: Connection) -> State:
         """Read how things are; what is read first is how they were before."""
         self.known = read_schema(reader, cluster=self._cluster, since=self.known)
-        return State(self.known, self._changed(reader) if self._privileged else {})
+        return self.at(reader, self.known, self._changed(reader) if self._privileged else {})
+
+    def at(self, reader: Connection, snapshot: Snapshot, built_in: Mapping[int, Objects]) -> State:
+        """Return how things are where the schema was read already."""
+        if self._private and not self._cluster:
+            self.shared = read_shared(reader, self.shared)
+            return State(snapshot, built_in, self.shared)
+        return State(snapshot, built_in)
 
     def made(self, before: State, after: State) -> tuple[Change, ...]:
         """Compare what a script has changed, to the letter."""
@@ -69,19 +95,24 @@ class Comparison:
 
     def _schemas(self, before: State, after: State) -> tuple[Schema, Schema]:
         units = before.built_in.keys() | after.built_in.keys()
-        if not units:
+        is_shared = before.shared != after.shared
+        if not units and not is_shared:
             return before.snapshot.schema, after.snapshot.schema
-        with self._opened() as origin:
-            as_before = built_in.read_units(origin, units)
-        one, other = (_with(state, as_before) for state in (before, after))
+        as_before: Mapping[int, Objects] = {}
+        if units:
+            with self._opened() as origin:
+                as_before = built_in.read_units(origin, units)
+        one, other = (_with(state, as_before, shared=is_shared) for state in (before, after))
         return one, other
 
     def _opened(self) -> AbstractContextManager[Connection]:
         return session(self._origin, application_name="sqlmigrate: shadow")
 
 
-def _with(state: State, as_before: Mapping[int, Objects]) -> Schema:
+def _with(state: State, as_before: Mapping[int, Objects], *, shared: bool) -> Schema:
     objects = dict(state.snapshot.schema.objects)
+    if shared and state.shared:
+        objects |= state.shared.objects
     for unit, found in as_before.items():
         objects.update(state.built_in.get(unit, found))
     return Schema(objects)

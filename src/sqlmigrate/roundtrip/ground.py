@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlmigrate.errors import Error
     from sqlmigrate.migrations import Migration
     from sqlmigrate.schema.read import Snapshot
+    from sqlmigrate.schema.shared import Shared
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
 
@@ -43,7 +44,8 @@ def _beginning(shadow: Shadow, source: ShadowDatabase | None, *, given: bool) ->
 class Ground:
     """The database that holds everything before the next migration, but for those in `left_out`, which failed.
 
-    `known` is its schema as far as it was read, and `now` where it is that still. `behind` are the ids of the
+    `known` is its schema as far as it was read, and `now` where it is that still; `shared` is what its server shared by
+    then. `behind` are the ids of the
     migrations that it began with, which were only applied, in their order. A pair may be tried on the ground itself:
     between `secure` and `fall_back`.
     """
@@ -60,6 +62,7 @@ class Ground:
         self._own = self._begun(_beginning(shadow, source, given=given))
         self.known: Snapshot | None = None
         self.now: Snapshot | None = None
+        self.shared: Shared | None = None
         self.left_out: list[LeftOut] = []
         self.behind: tuple[str, ...] = ()
 

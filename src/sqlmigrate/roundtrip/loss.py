@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 
 
 OBJECT = "large object"
+_STYLES = re.compile(r"extra_float_digits|datestyle|intervalstyle", re.IGNORECASE)
+"""Settings that decide how values are written out, and whether that can be read again as the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column by its place in its table, with what decides whether another type holds all of its values.
 
-    `type` is the type below a domain, `labels` are those of an enumeration; a `generated` one holds nothing of its own.
+    `type` is the type below a domain, `labels` are those of an enumeration, `attributes` those of the composite types
+    in it, each by its place; a `generated` one holds nothing of its own.
     """
 
     number: int
@@ -35,6 +39,7 @@ class Column:
     modifier: int
     generated: bool
     labels: list[str] | None
+    attributes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,9 @@ class Holder:
 def _column(number: int, type_: int, modifier: int, generated: bool, own: list[Any] | None) -> Column:  # noqa: FBT001
     if own is None:
         return Column(number, type_, modifier, generated, None)
-    base, base_modifier, labels = own
-    return Column(number, base, base_modifier if base != type_ else modifier, generated, labels)
+    base, base_modifier, labels, attributes = own
+    modifier = base_modifier if base != type_ else modifier
+    return Column(number, base, modifier, generated, labels, frozenset(attributes))
 
 
 def read_holders(connection: Connection, *, leave_out: Collection[str] = ()) -> dict[str, Holder]:
@@ -153,7 +159,9 @@ def _columns(
         called, between = then.get(column.number, (name, column))
         if columns[name].number != column.number:
             yield name, "is not the same one as before" if column.number in left else "is dropped and recreated"
-        elif not _holds(connection, column, between) and not (
+        elif not column.attributes <= columns[name].attributes:
+            yield name, "has an attribute of its type dropped and recreated"
+        elif not _holds(connection, migration, column, between) and not (
             _is_of_time(column, between)
             and there_and_back(connection, migration, [holder.names for holder in seen], (name, called))
         ):
@@ -170,14 +178,21 @@ def _is_of_time(old: Column, new: Column) -> bool:
     return {old.type, new.type} == {TIMESTAMP, TIMESTAMPTZ} and holds
 
 
-def _holds(connection: Connection, old: Column, new: Column) -> bool:
+def _holds(connection: Connection, migration: Migration, old: Column, new: Column) -> bool:
     """Tell whether every value of one type has a place in another."""
     if old == new:
         return True
     if old.labels is not None and new.labels is not None:
         # the values of an enumeration stay where its labels get other names
         return old.type == new.type or set(old.labels) <= set(new.labels)
-    values = {"old": old.type, "new": new.type, "old_modifier": old.modifier, "new_modifier": new.modifier}
+    statements = (statement.text for script in migration.scripts() for statement in script.statements())
+    values = {
+        "old": old.type,
+        "new": new.type,
+        "old_modifier": old.modifier,
+        "new_modifier": new.modifier,
+        "styled": any(map(_STYLES.search, statements)),
+    }
     row: Any = connection.execute(queries.load("roundtrip")["holds"], values).fetchone()
     return bool(row[0])
 

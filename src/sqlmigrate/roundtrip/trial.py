@@ -90,7 +90,9 @@ class Trial:
         if failure := self._load(database):
             return replace(found, verdict=Verdict.FAILS, failure=failure, seeded=self._seeded)
         found = replace(found, seeded=self._seeded)
-        s0 = State(self._ground.now, {}) if self._watch and self._ground.now else comparison.look(tester())
+        now = self._ground.now if self._watch else None
+        s0 = comparison.at(tester(), now, {}) if now else comparison.look(tester())
+        self._ground.shared = comparison.shared
         rows = read_contents(tester()) if self.samples.has_rows else None
         found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
         if self._watch:
@@ -171,6 +173,8 @@ class Trial:
             self._ground.database.tester_conninfo,
             cluster=self.cluster,
             privileged=self.runner.shadow.privileged,
+            private=self.runner.shadow.private,
+            shared=self._ground.shared,
         )
 
 

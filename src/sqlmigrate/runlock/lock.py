@@ -162,6 +162,8 @@ def to_free(holder: LockHolder | None, ours: str | None = None) -> str:
 
     Whoever may connect can take the lock's key: of a role that is not `ours`, that is said.
     """
+    if holder and not holder.pid:
+        return "no run prepares transactions: its owner or a superuser ends it with ROLLBACK PREPARED"
     pid = holder.pid if holder else "PID"
     is_other = ours is not None and holder is not None and holder.role != ours
     doubt = f"role {holder.role} runs no migrations, or " if holder and is_other else ""

@@ -63,8 +63,8 @@ def changed(
         return _homes(connection, written | known) | _homes(there, dropped)
 
 
-def read_units(connection: psycopg.Connection[Any], units: Iterable[int]) -> Units:
-    """Read these units; one that is not there is empty."""
+def read_units(connection: psycopg.Connection[Any], units: Iterable[int], unstamped: Iterable[str] = ()) -> Units:
+    """Read these units, and files of queries that are asked for nothing in particular; a unit may be empty."""
     wanted = set(units)
     if not wanted:
         return {}
@@ -72,7 +72,7 @@ def read_units(connection: psycopg.Connection[Any], units: Iterable[int]) -> Uni
     with reading(connection):
         rows = connection.cursor(row_factory=tuple_row).execute(block("stamps", "catalogs", major)).fetchall()
         reader = Reader(connection, major, {name: oid for name, oid, _ in rows})
-        reader.read(wanted, ())
+        reader.read(wanted, unstamped)
     return {unit: reader.units.get(unit, {}) for unit in wanted}
 
 

@@ -18,7 +18,8 @@ DIFF_LINES = 60
 """Lines of a difference that are shown."""
 # pg_get_functiondef() writes the body last, and chooses a tag that is not in it.
 _ROUTINE = re.compile(r"(.*?^ LANGUAGE (?:sql|plpgsql)$.*?^AS )(\$\w+\$)(.*)\2\n", re.DOTALL | re.MULTILINE)
-_HINT = "/*+"  # a comment that pg_hint_plan obeys
+# a comment that pg_hint_plan obeys; a quote that ends a literal, or does not where standard_conforming_strings is off
+_NOT_PLAIN = ("/*+", "\\'")
 
 
 def unified(before: str, after: str, name: str) -> Iterator[str]:
@@ -56,7 +57,7 @@ def same_routine(before: str, after: str) -> bool:
         return False
     heads, bodies = [match[1] for match in found if match], [match[3] for match in found if match]
     # an odd number of quotes: the body was not where it seemed to be
-    if heads[0] != heads[1] or heads[0].count("'") % 2 or any(_HINT in body for body in bodies):
+    if heads[0] != heads[1] or heads[0].count("'") % 2 or any(mark in body for body in bodies for mark in _NOT_PLAIN):
         return False
     forms = [normal_form(body, fold=False) for body in bodies]
     return forms[0] is not None and forms[0] == forms[1]

@@ -8,11 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from sqlmigrate import connection, history
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.history import trust
 from sqlmigrate.history.names import TABLES, ours
+from sqlmigrate.history.tables import addition
 from sqlmigrate.history.yoyo_tables import Where
 from sqlmigrate.importing.yoyo import exchange as yoyo_exchange
 from sqlmigrate.migrations import migration_hash
@@ -40,6 +42,8 @@ HUNG = {
     "check": "ALTER TABLE {} ADD CHECK (evil() IS NOT NULL)",
     "index": "CREATE INDEX ON {} ((evil()))",
     "part": "CREATE INDEX ON {} ((1)) WHERE evil() IS NOT NULL",
+    "statistics": "ALTER TABLE {0} ADD COLUMN extra text;"
+    "CREATE STATISTICS hung ON (extra || evil()), (extra || '') FROM {0}",
     "child": "CREATE TABLE child () INHERITS ({})",
     "parent": "CREATE TABLE parent (); ALTER TABLE {} INHERIT parent",
     "foreign key from elsewhere": "ALTER TABLE {0} ADD COLUMN extra integer UNIQUE;"
@@ -308,6 +312,7 @@ def test_the_triggers_of_a_table_that_refers_to_the_history_do_not_run_as_who_wr
     [
         (HUNG["trigger"], "has a trigger"),
         ("CREATE TABLE child (id varchar(64) REFERENCES {})", "has a foreign key"),
+        ("CREATE STATISTICS hung ON (migration_id || evil()), (migration_id || '') FROM {}", "has extended statistics"),
     ],
 )
 def test_what_is_hung_on_a_shared_table_between_two_scripts_does_not_run(
@@ -481,3 +486,49 @@ def test_what_became_of_a_lost_commit_is_not_known_from_a_history_that_is_not_to
 
     assert isinstance(error, ExecutionError)
     assert "has a trigger" in refusal(applied.history).message
+
+
+@pytest.mark.parametrize(
+    ("check", "trusted"),
+    [("lower(version) > 'a' OR version LIKE 'b%'", True), ("version > 'a' OR evil() = 'x'", False)],
+)
+def test_a_check_of_a_table_that_we_only_read_is_a_reason_only_if_it_calls_what_is_not_postgresqls(
+    runner, database, admin, check, trusted
+):
+    """Under constraint_exclusion = on, to plan a query of the table is enough."""
+    admin.execute(EVIL)
+    admin.execute(f"CREATE TABLE marks (version text CHECK ({check}))")
+    admin.execute("ALTER TABLE marks OWNER TO migrator")
+    admin.execute(f"ALTER DATABASE {database.name} SET constraint_exclusion = on")
+    forget_calls(admin)
+    tables = trust.Tables("public", ("marks",), only_read=True)
+    query = sql.SQL("SELECT version FROM public.marks WHERE version OPERATOR(pg_catalog.>) 'c'").format()
+
+    with connection.session(runner.conninfo) as session:
+        if trusted:
+            assert trust.read(session, tables, query, locked=["marks"])[0] == []
+        else:
+            error = refusal(lambda: trust.read(session, tables, query, locked=["marks"]))
+            assert "uses what is not PostgreSQL's own" in error.message
+
+    assert not was_called(admin)
+
+
+def test_default_privileges_give_nobody_the_right_to_write_a_new_history(runner, admin, conn, new_role):
+    other = new_role()
+    conn.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {other}")
+    conn.execute("ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO PUBLIC")
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    with connection.session(runner.conninfo) as session:
+        session.execute(addition("seeds", "sqlmigrate"))
+
+    rights = admin.execute(
+        "SELECT DISTINCT granted.grantee::regrole::text, granted.privilege_type"
+        " FROM pg_class AS class, aclexplode(class.relacl) AS granted"
+        " WHERE relnamespace = 'sqlmigrate'::regnamespace AND relkind = 'r' AND granted.grantee <> relowner"
+    ).fetchall()
+
+    assert rights == [(other, "SELECT")]
+    assert admin.execute("SELECT has_table_privilege(%s, 'a', 'INSERT')", [other]).fetchone() == (True,)
+    assert runner.applied() == ["a"]

@@ -29,6 +29,7 @@ CREATE TABLE events (at date NOT NULL, what text) PARTITION BY RANGE (at);
 CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 """
 
+FIRST_WITH_NEGATIVE_SCALE = 15
 WORDS = "words int GENERATED ALWAYS AS (length(what)) STORED"
 HOLDERS = f"""
 CREATE SEQUENCE numbers;
@@ -39,6 +40,17 @@ CREATE TABLE tickets (id int GENERATED ALWAYS AS IDENTITY);
 CREATE TABLE wares (id int, what text, price numeric, kind kind, mail email, {WORDS});
 CREATE TABLE parts (at date) PARTITION BY RANGE (at);
 CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
+CREATE TYPE pair AS (a int, b int);
+CREATE TYPE ends AS (low pair[], high pair);
+CREATE TYPE one AS (a int);
+CREATE FUNCTION first(pair) RETURNS one LANGUAGE sql AS 'SELECT ROW($1.a)::one';
+CREATE FUNCTION filled(one) RETURNS pair LANGUAGE sql AS 'SELECT ROW($1.a, 0)::pair';
+CREATE CAST (pair AS one) WITH FUNCTION first(pair) AS IMPLICIT;
+CREATE CAST (one AS pair) WITH FUNCTION filled(one) AS IMPLICIT;
+CREATE TABLE typed (
+    pair pair, ends ends, months interval month, span interval day to second(6), cents numeric(10, 2), name text,
+    day date, digits double precision, lengths varchar(3)[], short interval(2), moment timestamp(3)
+);
 SELECT lo_from_bytea(4711, 'abc');
 """
 RESTORED = {
@@ -213,14 +225,60 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(shop_p
             "ALTER TABLE wares ALTER kind TYPE kind USING kind::text::kind; DROP TYPE less;",
             "column public.wares.kind has a type in between that cannot hold all values",
         ),
+        (
+            "ALTER TYPE pair DROP ATTRIBUTE b;",
+            "ALTER TYPE pair ADD ATTRIBUTE b int;",
+            [
+                "column public.typed.ends has an attribute of its type dropped and recreated",
+                "column public.typed.pair has an attribute of its type dropped and recreated",
+            ],
+        ),
+        (
+            "ALTER TABLE typed ALTER months TYPE interval year;",
+            "ALTER TABLE typed ALTER months TYPE interval month;",
+            "column public.typed.months has a type in between that cannot hold all values",
+        ),
+        (
+            "ALTER TABLE typed ALTER span TYPE interval(0);",
+            "ALTER TABLE typed ALTER span TYPE interval day to second(6);",
+            "column public.typed.span has a type in between that cannot hold all values",
+        ),
+        (
+            "ALTER TABLE typed ALTER cents TYPE numeric(20, -2);",
+            "ALTER TABLE typed ALTER cents TYPE numeric(10, 2);",
+            "column public.typed.cents has a type in between that cannot hold all values",
+        ),
+        (
+            "ALTER TABLE typed ALTER name TYPE regclass USING name::regclass;",
+            "ALTER TABLE typed ALTER name TYPE text;",
+            "column public.typed.name has a type in between that cannot hold all values",
+        ),
+        (
+            "ALTER TABLE typed ALTER day TYPE timestamptz;",
+            "ALTER TABLE typed ALTER day TYPE date;",
+            "column public.typed.day has a type in between that cannot hold all values",
+        ),
+        (
+            "ALTER TABLE typed ALTER pair TYPE one;",
+            "ALTER TABLE typed ALTER pair TYPE pair;",
+            "column public.typed.pair has a type in between that cannot hold all values",
+        ),
+        (
+            "SET extra_float_digits = -10; ALTER TABLE typed ALTER digits TYPE text;",
+            "ALTER TABLE typed ALTER digits TYPE double precision USING digits::double precision;",
+            "column public.typed.digits has a type in between that cannot hold all values",
+        ),
         ("SELECT lo_unlink(4711);", "SELECT lo_create(4711);", "large object 4711 is dropped and recreated"),
     ],
 )
 def test_what_is_recreated_without_its_rows_is_lossy(project, throwaway_shadow, script, rollback, lost):
+    if "numeric(20, -2)" in script and throwaway_shadow.major < FIRST_WITH_NEGATIVE_SCALE:
+        pytest.skip("a scale may be negative since PostgreSQL 15")
     project.migration("0", HOLDERS, rollback="SELECT 1;")
     found = one(project, throwaway_shadow, script, rollback)
 
-    assert (found.verdict, found.lost) == (Verdict.LOSSY, (lost,))
+    assert found.verdict is Verdict.LOSSY
+    assert sorted(found.lost) == ([lost] if isinstance(lost, str) else lost)
 
 
 def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, throwaway_shadow):
@@ -250,6 +308,19 @@ def test_a_truncate_that_cascades_empties_all_that_refers_to_the_table(project, 
         (
             "CREATE TYPE more AS ENUM ('c', 'b', 'a'); ALTER TABLE wares ALTER kind TYPE more USING kind::text::more;",
             "ALTER TABLE wares ALTER kind TYPE kind USING kind::text::kind; DROP TYPE more;",
+        ),
+        ("ALTER TYPE pair ADD ATTRIBUTE c int;", "ALTER TYPE pair DROP ATTRIBUTE c;"),
+        (
+            "ALTER TABLE typed ALTER cents TYPE numeric(12, 4), ALTER lengths TYPE varchar(9)[];",
+            "ALTER TABLE typed ALTER cents TYPE numeric(10, 2), ALTER lengths TYPE varchar(3)[];",
+        ),
+        (
+            "ALTER TABLE typed ALTER short TYPE interval(3), ALTER moment TYPE timestamp(6);",
+            "ALTER TABLE typed ALTER short TYPE interval(2), ALTER moment TYPE timestamp(3);",
+        ),
+        (
+            "ALTER TABLE typed ALTER digits TYPE text;",
+            "ALTER TABLE typed ALTER digits TYPE double precision USING digits::double precision;",
         ),
     ],
 )
@@ -531,6 +602,42 @@ def test_a_role_that_a_block_makes_is_compared_where_scripts_run_as_superuser(pr
 
     assert [trip.verdict for trip in found] == [Verdict.EXACT, Verdict.NOT_RESTORED]
     assert as_text(found[1].differences)[0].startswith("+ role clerk")
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_a_script_changes_of_the_cluster_without_saying_so_is_seen(project, clean_environment, in_place):
+    hidden = "DO $$ BEGIN EXECUTE format('AL' || 'TER RO' || 'LE %%I %s', current_user); END $$;"
+    project.migration("1", hidden % "SET work_mem = ''7MB''", rollback="SELECT 1;")
+    project.migration("2", hidden % "SET work_mem = ''8MB''", rollback=hidden % "SET work_mem = ''7MB''")
+    wanted = shadow.Wanted(bootstrap=NOTHING, asked=frozenset())
+    with shadow.opened(wanted) as server:
+        found = list(roundtrip.round_trips(project.load(), ["1", "2"], server, Options(), in_place=in_place))
+
+    assert [trip.verdict for trip in found] == [Verdict.NOT_RESTORED, Verdict.EXACT]
+    assert as_text(found[0].differences) == [f"~ role {server.owner}: settings + work_mem=7MB"]
+
+
+def test_what_a_superuser_changes_of_the_cluster_without_saying_so_is_seen(project, clean_environment):
+    changes = {
+        "1": "DO $$ BEGIN EXECUTE 'GRA' || 'NT pg_read_all_data TO pg_monitor'; END $$;",
+        "2": "DO $$ BEGIN EXECUTE 'AL' || 'TER RO' || 'LE ALL SET work_mem = ''3MB'' '; END $$;",
+        "3": "UPDATE pg_database SET datconnlimit = 50 WHERE datname = 'postgres';",
+        "4": "DO $$ BEGIN EXECUTE 'COM' || 'MENT ON RO' || 'LE pg_monitor IS ''said'' '; END $$;",
+        "5": "DO $$ BEGIN EXECUTE 'AL' || 'TER TABLE' || 'SPACE pg_default SET (seq_page_cost = 7)'; END $$;",
+    }
+    for name, change in changes.items():
+        project.migration(name, change, rollback="SELECT 1;")
+    with shadow.opened(shadow.Wanted(superuser=True)) as server:
+        found = list(roundtrip.round_trips(project.load(), changes, server, Options()))
+
+    assert {trip.verdict for trip in found} == {Verdict.NOT_RESTORED}
+    assert [as_text(trip.differences)[0].partition(": ")[0] for trip in found] == [
+        "+ membership pg_monitor in role pg_read_all_data by postgres",
+        "+ role settings for all roles",
+        "~ other database postgres",
+        "~ role pg_monitor",
+        "~ tablespace pg_default",
+    ]
 
 
 def test_tablespaces_that_scripts_name_are_there(project, clean_environment):

@@ -167,3 +167,20 @@ def test_a_waiter_holds_no_snapshot_that_would_block_an_index_made_concurrently(
             conn.execute("SET statement_timeout TO '60s'")
             conn.execute("CREATE INDEX CONCURRENTLY ON t (n)")
         waiting.result(LONG)
+
+
+def test_a_prepared_transaction_that_holds_the_lock_is_named_with_what_ends_it(database, conn):
+    taker = database.holding(f"SELECT pg_advisory_xact_lock({lock_key('sqlmigrate')})")
+    taker.execute("PREPARE TRANSACTION 'left behind'")
+    try:
+        with (
+            pytest.raises(RunLockBusy, match="held by the prepared transaction 'left behind'") as caught,
+            held(database.conninfo, "sqlmigrate", wait=0),
+        ):
+            pass
+    finally:
+        conn.execute("ROLLBACK PREPARED 'left behind'")
+
+    assert "ROLLBACK PREPARED" in (caught.value.hint or "")
+    with held(database.conninfo, "sqlmigrate", wait=0):
+        pass

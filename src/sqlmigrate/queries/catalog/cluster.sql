@@ -84,3 +84,31 @@ SELECT 'parameter' AS kind, -- since 15
        0::pg_catalog.oid AS unit, -- since 15
        p.paracl::pg_catalog.text[] AS acl -- since 15
 FROM pg_catalog.pg_parameter_acl AS p -- since 15
+
+-- name: digest
+-- another number as soon as anything of this changes; the databases and the tester of a shadow come and go
+SELECT coalesce(pg_catalog.sum(pg_catalog.hashtextextended(item, 0)::numeric), 0)
+FROM (
+    SELECT ROW(r.*)::pg_catalog.text FROM pg_catalog.pg_roles AS r WHERE r.rolname <> 'sqlmigrate_tester'::pg_catalog.name
+    UNION ALL
+    SELECT ROW(m.*)::pg_catalog.text
+    FROM pg_catalog.pg_auth_members AS m
+    JOIN pg_catalog.pg_roles AS member ON member.oid = m.member
+    WHERE member.rolname <> 'sqlmigrate_tester'::pg_catalog.name
+    UNION ALL
+    SELECT ROW(s.*)::pg_catalog.text FROM pg_catalog.pg_db_role_setting AS s WHERE s.setdatabase = 0::pg_catalog.oid
+    UNION ALL
+    SELECT ROW(d.datname, d.datdba, d.datacl, d.datistemplate, d.datallowconn, d.datconnlimit, s.setrole, s.setconfig)::pg_catalog.text
+    FROM pg_catalog.pg_database AS d
+    LEFT JOIN pg_catalog.pg_db_role_setting AS s ON s.setdatabase = d.oid
+    WHERE d.datname <> pg_catalog.current_database()
+      AND d.datname !~ '^sqlmigrate_shadow_'::pg_catalog.text
+    UNION ALL
+    SELECT ROW(t.*)::pg_catalog.text FROM pg_catalog.pg_tablespace AS t
+    UNION ALL -- since 15
+    SELECT ROW(p.*)::pg_catalog.text FROM pg_catalog.pg_parameter_acl AS p -- since 15
+    UNION ALL
+    SELECT ROW(c.*)::pg_catalog.text
+    FROM pg_catalog.pg_shdescription AS c
+    WHERE c.classoid <> 'pg_catalog.pg_database'::pg_catalog.regclass::pg_catalog.oid
+) AS found (item)

@@ -23,6 +23,28 @@ CREATE TABLE {schema}.seed_files (
     tool_version    pg_catalog.text NOT NULL
 );
 
+-- Default privileges are meant for other tables of the role.
+DO $do$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT class.relname, granted.privilege_type AS right,
+               CASE WHEN granted.grantee = 0::pg_catalog.oid THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(granted.grantee)::pg_catalog.text) END AS role
+        FROM pg_catalog.pg_class AS class
+        JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+        CROSS JOIN LATERAL pg_catalog.aclexplode(class.relacl) AS granted
+        WHERE space.nspname = {space}
+          AND class.relname IN ('seed_files')
+          AND granted.grantee <> class.relowner
+          AND granted.privilege_type <> 'SELECT'
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE %s ON %I.%I FROM %s', found.right, {space}::pg_catalog.text, found.relname, found.role);
+    END LOOP;
+END
+$do$;
+
 -- It belongs to whom the log belongs to, and who may read and write that may do it here.
 DO $do$
 DECLARE
