@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # was taken for a path has lost a slash
 _URL_USER = re.compile(r"(?:[a-z][a-z0-9+.-]{0,30}://|\bpostgres(?:ql)?:/)[^/@:\s]*:", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
+_SIGNS = ("password", "secret", "scram_")
 _KEY_PASSWORD = re.compile(
     r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
     re.IGNORECASE,
@@ -296,9 +297,12 @@ class Interrupted(KeyboardInterrupt):
 
 def redact(text: str) -> str:
     """Blank out the passwords of URLs, connection strings and `ALTER ROLE ... PASSWORD` in a text."""
-    text = _SQL_PASSWORD.sub(r"\g<start>'***'", text)
     if "@" in text:
         text = _WORD.sub(_without_password, text)
+    lower = text.lower()
+    if not any(word in lower for word in _SIGNS):  # nearly always
+        return text
+    text = _SQL_PASSWORD.sub(r"\g<start>'***'", text)
     return _KEY_PASSWORD.sub(r"\g<start>***", text)
 
 
