@@ -189,6 +189,27 @@ def test_what_a_worker_tells_has_its_types_or_is_refused(value, read):
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        {"target": 5},
+        {"patient": "x"},
+        {"run": {"run_id": 5, "username": "u", "hostname": "h"}},
+        {"wanted": {"of_run": 5}},
+        {"options": {"lock_timeout": "0; DROP TABLE t"}},
+        {"options": {"lock_timeout": True}},
+        {"options": {"durable": 5}},
+        {"options": {"apart": "x"}},
+        {"options": {"schema": None}},
+    ],
+)
+def test_an_order_has_its_types_or_is_refused(other):
+    told = json.loads(wire.write(Order("t", Wanted(), Run("r"), Options())))
+    wire.read_order(json.dumps(told))
+    with pytest.raises(ValueError, match=r"no (Order|Run|Wanted|Options): "):
+        wire.read_order(json.dumps(told | other))
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         None,

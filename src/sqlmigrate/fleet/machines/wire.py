@@ -6,7 +6,7 @@ Whatever is read has the types that it is to have, or is refused: a coordinator 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlmigrate.engine import Options
@@ -44,8 +44,24 @@ def write(value: Order | Outcome | Standing) -> str:
 def read_order(text: str) -> Order:
     """Read an order; raises ValueError for anything else, and for one with fields that we do not know."""
     values = _values(text)
-    parts: dict[str, type[Any]] = {"wanted": Wanted, "run": Run, "options": Options}
-    return _made(Order, values, {name: _made(kind, values.get(name)) for name, kind in parts.items()})
+    if not isinstance(values.get("target"), str) or not isinstance(values.get("patient", False), bool):
+        raise ValueError("no Order: a value of another type")  # noqa: TRY004  as below
+    made = {
+        "wanted": _told(Wanted, values.get("wanted")),
+        "run": _told(Run, values.get("run")),
+        "options": _options(values.get("options")),
+    }
+    return _made(Order, values, made)
+
+
+def _options(values: Any) -> Options:
+    """Read options: what is a number or a choice has the type of its default, which becomes a setting of a session."""
+    made, usual = _made(Options, values), Options()
+    for field in fields(Options):
+        given, default = getattr(made, field.name), getattr(usual, field.name)
+        if isinstance(default, (bool, int, str)) and type(given) is not type(default):
+            raise ValueError(f"no Options: {field.name} has a value of another type")
+    return made
 
 
 def read_outcome(text: str) -> Outcome:
