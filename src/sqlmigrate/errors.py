@@ -27,16 +27,18 @@ Ctrl-C is a KeyboardInterrupt; one that leaves something behind is `Interrupted`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# up to the last @: a password with an @ that should have been written as %40 is one too; of a scheme its end is enough,
-# since an unbounded one would be looked for from each letter of a long word
-_URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]{0,30}://[^/@:\s]*:)\S*@", re.IGNORECASE)
+# of a scheme its end is enough, since an unbounded one would be looked for from each letter of a long word; a URL that
+# was taken for a path has lost a slash
+_URL_USER = re.compile(r"(?:[a-z][a-z0-9+.-]{0,30}://|\bpostgres(?:ql)?:/)[^/@:\s]*:", re.IGNORECASE)
+_WORD = re.compile(r"\S+")
+_SIGNS = ("password", "secret", "scram_")
 _KEY_PASSWORD = re.compile(
     r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
     re.IGNORECASE,
@@ -55,7 +57,7 @@ class Place:
 
     def __str__(self) -> str:
         """Return `file:line:column`, as compilers do; unknown parts are left out."""
-        return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        return redact(":".join(str(part) for part in (self.path, self.line, self.column) if part is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,12 @@ class Problem:
     warning: bool = False
     detail: tuple[str, ...] = ()
     rule: str | None = None
+
+    def __post_init__(self) -> None:
+        """Blank out passwords."""
+        for name in ("message", "hint"):
+            if said := getattr(self, name):
+                object.__setattr__(self, name, redact(said))
 
     def __str__(self) -> str:
         """Return the message behind its place."""
@@ -98,16 +106,17 @@ class ServerMessage:
 class Error(Exception):
     """Something failed; `hint` says what to do next, `place` where it is.
 
-    `done` holds the ids that the run had finished before.
+    `done` holds the ids that the run had finished before. Passwords in its words are blanked out: people write a
+    connection string where a name, a number or a command should stand.
     """
 
     exit_status: ClassVar[int] = 1
     done: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, hint: str | None = None, place: Place | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redact(message)
+        super().__init__(self.message)
+        self.hint = redact(hint) if hint else hint
         self.place = place
 
     def __str__(self) -> str:
@@ -142,14 +151,11 @@ class NoTargetError(UsageError):
 
 
 class InventoryError(UsageError):
-    """The list of the databases of a fleet is refused; `problems` holds everything that was found.
-
-    No word of it holds a password that the list does: a connection string may stand in the wrong column.
-    """
+    """The list of the databases of a fleet is refused; `problems` holds everything that was found."""
 
     def __init__(self, message: str, problems: Sequence[Problem] = (), *, hint: str | None = None) -> None:
-        super().__init__(redact(message), hint=hint)
-        self.problems = tuple(replace(problem, message=redact(problem.message)) for problem in problems)
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
 
 
 class ConfirmationRequired(UsageError):
@@ -291,9 +297,20 @@ class Interrupted(KeyboardInterrupt):
 
 def redact(text: str) -> str:
     """Blank out the passwords of URLs, connection strings and `ALTER ROLE ... PASSWORD` in a text."""
+    if "@" in text:
+        text = _WORD.sub(_without_password, text)
+    lower = text.lower()
+    if not any(word in lower for word in _SIGNS):  # nearly always
+        return text
     text = _SQL_PASSWORD.sub(r"\g<start>'***'", text)
-    text = _URL_PASSWORD.sub(r"\g<start>***@", text)
     return _KEY_PASSWORD.sub(r"\g<start>***", text)
+
+
+def _without_password(word: re.Match[str]) -> str:
+    """Blank out the password of a URL, up to the last @: one that should have been written as %40 belongs to it."""
+    end = word[0].rfind("@")
+    user = _URL_USER.search(word[0], 0, max(end, 0))
+    return f"{word[0][: user.end()]}***{word[0][end:]}" if user else word[0]
 
 
 def as_bug(error: Exception) -> Bug:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sys
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -215,6 +216,16 @@ def test_a_list_may_be_shared_out_and_who_is_new_is_named(project, fleet, sqlmig
 
     assert outcome.document["counts"] == {"done": 8, "unchanged": 4}
     assert outcome.document["new_targets"] == ["late"]
+
+
+def test_what_the_command_that_lists_targets_says_besides_is_marked(project, sqlmigrate):
+    program = "import sys; sys.stderr.write('::error::forged\\rapplied 1_a\\x1b[31m\\n##[error]forged\\n'); sys.exit(3)"
+    project.config(f"targets_command = {json.dumps([sys.executable, '-c', program])}\n")
+
+    outcome = sqlmigrate("fleet", "status")
+
+    assert outcome.status == 2
+    assert outcome.stderr.splitlines()[:3] == ["  | ::error::forged", "  | applied 1_a", "  | # #[error]forged"]
 
 
 def test_a_ledger_that_was_lost_is_made_anew_from_the_histories(project, fleet, sqlmigrate, ledger):

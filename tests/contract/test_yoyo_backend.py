@@ -497,3 +497,15 @@ def test_no_text_of_a_server_begins_a_line_of_yoyos_log(ours, directory, caplog)
     lines = [line for text in said for line in text.splitlines()]
     assert sum("forged" in line for line in lines) >= 4
     assert [line for line in lines if line.lstrip().startswith("::") or "##vso" in line or "\x1b" in line] == []
+
+
+def test_no_name_of_a_file_begins_a_line_of_yoyos_log(ours, directory):
+    name = "0.x\n::error::forged"
+    (directory / f"{name}.sql").write_text("SELECT 1;\nSELECT 'forged' COLLATE nothing;")
+
+    with pytest.raises(ExecutionError) as caught:
+        ours.apply(name)
+
+    lines = [line for text in traceback.format_exception_only(caught.value) for line in text.splitlines()]
+    assert [line for line in lines if line.lstrip().startswith("::")] == []
+    assert any(line.startswith("| ::error::forged.sql:2:") for line in lines)

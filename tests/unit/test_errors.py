@@ -150,3 +150,19 @@ def test_passwords_are_blanked_out_in_sql_and_after_long_words():
     assert redact("ALTER ROLE a PASSWORD 'it''s me' VALID") == "ALTER ROLE a PASSWORD '***' VALID"
     assert redact("ALTER ROLE a PASSWORD 'cut off") == "ALTER ROLE a PASSWORD '***'"
     assert redact(f"{long}://me:hunter22@h") == f"{long}://me:***@h"
+
+
+def test_a_long_text_of_many_addresses_is_read_once():
+    addresses = "http://" * 200_000
+
+    assert redact(f"{addresses}: http://me:hunter22@h") == f"{addresses}: http://me:***@h"
+
+
+def test_no_word_of_an_error_holds_a_password():
+    said, hidden = "postgres://me:hunter22@h/d", "postgres://me:***@h/d"
+    place = Place(Path(said), 1)  # a path has lost a slash
+
+    assert [Problem(said, place, said).message, Problem(said, hint=said).hint] == [hidden, hidden]
+    for error in (Error(said, hint=said, place=place), MigrationsError(said, hint=said), ExecutionError(said)):
+        assert "hunter22" not in f"{error} {error!r} {error.message} {error.hint} {error.args}"
+        assert hidden in str(error)

@@ -10,7 +10,7 @@ import click
 
 from sqlmigrate.cli.options import common
 from sqlmigrate.cli.output import is_terminal
-from sqlmigrate.errors import Error, ServerError
+from sqlmigrate.errors import Error, ServerError, redact
 from sqlmigrate.sql.directives import format_duration
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def _value(name: str, value: Any) -> Any:
         from sqlmigrate.connection import shown_conninfo  # noqa: PLC0415  only where there is a URL
 
         return shown_conninfo(value)
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, tuple):
+        return tuple(_value(name, item) for item in value)
+    return redact(str(value)) if isinstance(value, (str, Path)) else value
 
 
 def _shown(name: str, value: Any) -> str:
@@ -100,5 +102,5 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "-"
+        return ", ".join(_value(name, value)) or "-"
     return format_duration(value) if name in _TIMES else str(_value(name, value))

@@ -13,12 +13,13 @@ MARK = "| "
 """Stands before what other people wrote where it would begin a line: CI systems take some lines as commands."""
 
 # the breaks of str.splitlines: whatever a terminal or a log may take for the end of a line
-LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_BREAKS = r"\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+LINE_BREAK = re.compile(rf"\r\n|[{_BREAKS}]")
 _CODE = "(?:[0-47]|3[0-7]|9[0-7])"  # bold, dim, reverse and colours: ours
 _STYLE = re.compile(rf"(\x1b\[{_CODE}(?:;{_CODE})*m)")
 # GitHub's runner takes `::` at the start of a line, and `##[` in any place of it; the agent of Azure Pipelines takes
 # `##vso[` in any place, TeamCity `##teamcity[` (ActionCommand.cs of actions/runner, Command.cs of the agent)
-_AT_START = re.compile(r"(?:^|(?<=[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]))(?=(?:\x1b\[[0-9;]*m|[^\S\n])*::)")
+_AT_START = re.compile(rf"(?:^|(?<=[{_BREAKS}]))(?=(?:\x1b\[[0-9;]*m|[^\S{_BREAKS}])*::)")
 _ANYWHERE = re.compile(r"#(?=(?:\x1b\[[0-9;]*m)*#(?:\x1b\[[0-9;]*m|\w)*\[)")
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 

@@ -16,7 +16,16 @@ from sqlmigrate.cli.foreign_text import LINE_BREAK, MARK, json_text, marked_line
 from sqlmigrate.cli.live import Block
 from sqlmigrate.cli.recording import Recorder
 from sqlmigrate.cli.wrapping import columns, laid_out, wrapped
-from sqlmigrate.errors import Error, ExecutionError, InventoryError, LossNotAccepted, MigrationsError, Place, SeedError
+from sqlmigrate.errors import (
+    Error,
+    ExecutionError,
+    InventoryError,
+    LossNotAccepted,
+    MigrationsError,
+    Place,
+    SeedError,
+    redact,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -149,7 +158,7 @@ class Output:
         width = columns(sys.stderr)
         for text in lines:
             colors = self._colors(sys.stderr)
-            click.echo(wrapped(one_line(text, styled=colors), width), err=True, color=colors)
+            click.echo(wrapped(one_line(redact(text), styled=colors), width), err=True, color=colors)
 
     def _colors(self, stream: Any) -> bool:
         if self.color is not None:
@@ -211,10 +220,13 @@ def _diff_color(line: str) -> str:
 
 
 def caret(place: Place) -> list[str]:
-    """Show the line of a place with a caret under its column; wide characters and tabs keep the caret in its place."""
+    """Show the line of a place with a caret under its column; wide characters and tabs keep the caret in its place.
+
+    Passwords in it are blanked out.
+    """
     if place.text is None or place.line is None or place.column is None:
         return []
-    text, column = place.text, place.column - 1
+    text, column = redact(place.text), len(redact(place.text[: place.column - 1]))
     cut = max(column - _CARET_WIDTH // 2, 0) if len(text) > _CARET_WIDTH else 0
     shown = printable(text[cut : cut + _CARET_WIDTH])
     pad = "".join(_blank(character) for character in printable(text[cut:column]))
@@ -266,7 +278,7 @@ def _place_in(query: str, position: int) -> Place:
 
 def place_as_json(place: Place | None) -> dict[str, Any] | None:
     """Return a place as plain values."""
-    return {"file": str(place.path), "line": place.line, "column": place.column} if place else None
+    return {"file": redact(str(place.path)), "line": place.line, "column": place.column} if place else None
 
 
 def problem_as_json(problem: Problem) -> dict[str, Any]:
@@ -294,7 +306,8 @@ def error_as_json(error: Error) -> dict[str, Any]:
     if isinstance(error, ExecutionError):
         values |= {"migration_id": error.migration_id, "statement": error.statement}
         if said := error.server:
-            values["server"] = {name: getattr(said, name) for name in _SERVER_FIELDS}
+            told = {name: getattr(said, name) for name in _SERVER_FIELDS}
+            values["server"] = {name: redact(part) if isinstance(part, str) else part for name, part in told.items()}
     if isinstance(error, LossNotAccepted):
         values["losses"] = list(error.losses)
     if error.done or isinstance(error, ExecutionError):

@@ -50,6 +50,8 @@ API_ROLES = ("anon", "authenticated")
 
 _NAMING = ("database_url_env", "control_database_url_env")
 """The settings that name a variable which holds a URL."""
+_COMMANDS = ("targets_command",)
+"""The settings that start a program, which no file of variables names."""
 PROTECTED = {"max_waiters": 100, "max_block": 5_000}
 """The guards of a protected environment, where nothing else is said."""
 
@@ -198,7 +200,7 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
         require_own(path, where[2])
     there = read_variables(path)
     urls = {_name_in(setting, found, there, environ) for setting in _NAMING}
-    ours = {variable(setting) for setting in PARSERS} - {name} | urls
+    ours = {variable(setting) for setting in PARSERS} - {name, *map(variable, _COMMANDS)} | urls
     return that_count(there, ours, environ)
 
 

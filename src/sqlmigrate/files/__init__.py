@@ -7,7 +7,7 @@ from sqlmigrate.files.git import Git, GitError, root_of
 from sqlmigrate.files.links import leads_out
 from sqlmigrate.files.lookup import program_on_path, upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
-from sqlmigrate.files.reading import folder_of_files, open_file, read_bytes, read_json, record
+from sqlmigrate.files.reading import folder_of_files, json_of, open_file, read_bytes, read_json, record
 from sqlmigrate.files.tracked import may_be_tracked
 from sqlmigrate.files.writing import (
     make_folder,
@@ -24,6 +24,7 @@ __all__ = [
     "GitError",
     "Since",
     "folder_of_files",
+    "json_of",
     "leads_out",
     "make_folder",
     "may_be_tracked",

@@ -87,8 +87,12 @@ def read_bytes(path: Path, *, most: int = SMALL, pipe: bool = False, anywhere: b
 
 def read_json(path: Path, *, pipe: bool = False, anywhere: bool = False) -> Any:
     """Read a JSON document; raises OSError as `read_bytes` does, and ValueError where it is none."""
+    return json_of(read_bytes(path, pipe=pipe, anywhere=anywhere))
+
+
+def json_of(text: bytes) -> Any:
+    """Return what a JSON document holds that somebody else may have written; raises ValueError where it is none."""
     try:
-        text = read_bytes(path, pipe=pipe, anywhere=anywhere)
         found = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_limited)
         strange = _ESCAPED.search(text) and not all(map(_is_sendable, _texts(found)))
     except RecursionError:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import socket
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection, engine, history, plan
@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 
 SHORT = 10_000
 """Milliseconds that an order which is not patient waits at most for a lock, and for another run."""
+_OF_THE_ORDER = (
+    "lock_timeout", "statement_timeout", "lock_budget", "wait_lock", "durable", "max_waiters", "max_block", "max_lag",
+    "apart",
+)  # fmt: skip
+_SETTINGS = {"schema": "history_schema"}
 _LOSS_HINT = "give --accept-loss to lose that in all targets"
 
 
@@ -54,7 +59,7 @@ class Workshop:
     """What a process needs to carry out orders: each makes its own, for none of it goes from one to another.
 
     `place` finds a target by its name, `files` is the digest of the migrations. `options` are those under which
-    targets are looked at; an order brings its own.
+    targets are looked at; an order says how long scripts may wait and run, and neither as whom nor where.
     """
 
     place: Callable[[str], Place]
@@ -120,6 +125,7 @@ def _brought(order: Order, workshop: Workshop) -> Outcome:
     place: Place | None = None
     try:
         _require_same_files(order, workshop)
+        _require_same_settings(order, workshop)
         place = workshop.place(order.target)
         result = _run(order, workshop, place, heard)
     except Error as error:
@@ -127,19 +133,24 @@ def _brought(order: Order, workshop: Workshop) -> Outcome:
     except Exception as error:  # noqa: BLE001  one target's bug is no reason to leave the others
         return _failed(order, workshop, place, heard, as_bug(error))
     ran = [item.migration_id for item in result.ran]
-    done = _done(order, place, result.before, ran)
+    done = _done(order, workshop, place, result.before, ran)
     return Outcome(order.target, Verdict.DONE if done else Verdict.UNCHANGED, done, where=heard.where)
 
 
 def _run(order: Order, workshop: Workshop, place: Place, heard: _Heard) -> Result:
-    options = _options(order, place)
+    options = _options(order, workshop, place)
     request = request_of(order.wanted, workshop.migrations)
     gate = _gate(order.wanted, workshop, place, heard)
     return engine.run(place.conninfo, request, options, gate=gate, observer=heard, as_run=order.run)
 
 
-def _options(order: Order, place: Place) -> Options:
-    options = options_of(place.target.schema, order.options)
+def _options(order: Order, workshop: Workshop, place: Place) -> Options:
+    """Return the options of here, with how long scripts may wait and run as the order says it.
+
+    An order may come from another machine: whose history is believed, and as whom scripts run, is decided here.
+    """
+    asked = {name: getattr(order.options, name) for name in _OF_THE_ORDER}
+    options = options_of(place.target.schema, replace(workshop.options, **asked))
     if order.patient:
         return options
     return replace(options, lock_budget=min(options.lock_budget, SHORT), wait_lock=min(options.wait_lock, SHORT))
@@ -150,6 +161,17 @@ def _require_same_files(order: Order, workshop: Workshop) -> None:
         raise UsageError(
             "the migrations here are not those that the run was begun with; nothing was done",
             hint="bring the same files to every machine that works on targets",
+        )
+
+
+def _require_same_settings(order: Order, workshop: Workshop) -> None:
+    names = [field.name for field in fields(workshop.options) if field.name not in _OF_THE_ORDER]
+    other = [name for name in names if getattr(order.options, name) != getattr(workshop.options, name)]
+    if other:
+        raise UsageError(
+            f"{' and '.join(_SETTINGS.get(name, name) for name in other)} here: not what the run was begun with; "
+            "nothing was done",
+            hint="bring the same settings to every machine that works on targets",
         )
 
 
@@ -185,7 +207,7 @@ def _failed(order: Order, workshop: Workshop, place: Place | None, heard: _Heard
     found = _look(order, workshop, place) if place is not None and heard.begun else None
     done = tuple(heard.finished)
     if found is not None and place is not None:
-        done = _done(order, place, found.found, heard.finished)
+        done = _done(order, workshop, place, found.found, heard.finished)
     if found is not None and not found.plan.steps:
         # what was lost was only the answer; or another run has done it
         return Outcome(order.target, Verdict.DONE if done else Verdict.UNCHANGED, done, where=heard.where)
@@ -201,12 +223,12 @@ def _look(order: Order, workshop: Workshop, place: Place) -> Preview | None:
     """Read where a target stands, and what is left to do there; None where it does not say."""
     try:
         request = request_of(order.wanted, workshop.migrations)
-        return engine.preview(place.conninfo, request, _options(order, place))
+        return engine.preview(place.conninfo, request, _options(order, workshop, place))
     except Error:
         return None
 
 
-def _done(order: Order, place: Place, found: History, ran: Sequence[str]) -> tuple[str, ...]:
+def _done(order: Order, workshop: Workshop, place: Place, found: History, ran: Sequence[str]) -> tuple[str, ...]:
     """Return what the run has done at a target, in this order or in one before: by its rows, and by what ran now.
 
     What was rolled back has no row any more; then the log tells.
@@ -214,13 +236,13 @@ def _done(order: Order, place: Place, found: History, ran: Sequence[str]) -> tup
     if order.wanted.operation == "apply":
         rows = [row.migration_id for row in found.applied if row.run_id == order.run.run_id]
     else:
-        rows = _rolled_back(order, place) if found.version is not None else []
+        rows = _rolled_back(order, workshop, place) if found.version is not None else []
     return tuple(dict.fromkeys([*rows, *ran]))
 
 
-def _rolled_back(order: Order, place: Place) -> list[str]:
+def _rolled_back(order: Order, workshop: Workshop, place: Place) -> list[str]:
     """Return what the log says that the run has rolled back; nothing where it cannot be read now."""
-    options = _options(order, place)
+    options = _options(order, workshop, place)
     wanted = history.LogFilter(operation="rollback", run_id=order.run.run_id)
     try:
         with connection.session(place.conninfo) as session:

@@ -64,23 +64,29 @@ def read(
     part: tuple[int, int] | None = None,
     files: Migrations | None = None,
     targets: Iterable[Mapping[str, Any]] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Fleet:
     """Read the targets and the migrations; with `part` (i, n), the i-th of n shares of the targets.
 
-    What a program has read already, or lists itself, is given. Raises InventoryError and MigrationsError with
+    What a program has read already, or lists itself, is given. `say` is told what a command that lists the targets
+    writes to stderr. Raises InventoryError and MigrationsError with
     everything that is wrong, before any target is opened.
     """
     found = migrations.of_project(config) if files is None else files
-    places_of = located(config, part=part, targets=targets)
+    places_of = located(config, part=part, targets=targets, say=say)
     place = places_of.place if isinstance(places_of, Listed) else places_of.__getitem__
     return Fleet(places_of, Workshop(place, found, digest_of(found), options))
 
 
 def located(
-    config: Config, *, part: tuple[int, int] | None = None, targets: Iterable[Mapping[str, Any]] | None = None
+    config: Config,
+    *,
+    part: tuple[int, int] | None = None,
+    targets: Iterable[Mapping[str, Any]] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Mapping[str, Place]:
     """Read the targets alone, as `read` does; where workers are to work on them, none is found before it is used."""
-    found = inventory.read(config) if targets is None else inventory.of(targets)
+    found = inventory.read(config, say) if targets is None else inventory.of(targets)
     if part is not None:
         found = found[part[0] - 1 :: part[1]]
     if config.scheduler is not None:
@@ -88,10 +94,10 @@ def located(
     return locate_all(found, config.history_schema)
 
 
-def newcomers(config: Config, record: RunRecord) -> list[str]:
-    """Return the targets that the list names by now, and did not name when a run began."""
+def newcomers(config: Config, record: RunRecord, say: Callable[[str], None]) -> list[str]:
+    """Return the targets that the list names by now, and did not name when a run began; `say` is as for `read`."""
     seen = {name for name, _ in record.targets()}.union(record.head.others)
-    return [target.name for target in inventory.read(config) if target.name not in seen]
+    return [target.name for target in inventory.read(config, say) if target.name not in seen]
 
 
 def ledger_of(config: Config, warn: Callable[[str], None] = lambda _: None) -> Ledger:

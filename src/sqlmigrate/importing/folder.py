@@ -69,6 +69,14 @@ class Folder:
         self.problems.append(Problem("is a symbolic link to a folder; it is not followed", Place(path)))
         return True
 
+    @staticmethod
+    def has(path: Path) -> bool:
+        """Tell whether it is there; a name that another file of theirs gave may be none that the system takes."""
+        try:
+            return path.exists()
+        except OSError:
+            return False
+
     def read(self, path: Path) -> Source | None:
         """Read a file; None where that cannot be done, which is a problem."""
         if path not in self.named and ".." in path.relative_to(self.path).parts:  # a name that a file of theirs gave

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 BOOTSTRAP, SAMPLES, PROOFS, SQUASHED = "bootstrap", "samples", "proofs", "squashed"
 _KNOWN_FOLDERS = frozenset({BOOTSTRAP, SAMPLES, PROOFS, SQUASHED})
 _MAX_ID = 255  # yoyo's migration_id is VARCHAR(255)
+_UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # https://trojansource.codes
 
 
 def of_project(config: Config, *, one_by_one: bool = False) -> Migrations:
@@ -151,7 +153,7 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
         return Problem("is not read: the ending must be .sql", Place(path), warning=True) if is_meant else None
     if name.startswith("post-apply"):
         return Problem("yoyo runs post-apply scripts after every apply; sqlmigrate does not: rename it", Place(path))
-    if not name.isprintable() and any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+    if not name.isprintable() and any(map(_misleads, name)):
         return Problem(f"the file name {name!r} has characters that cannot be printed; rename it", Place(path.parent))
     if name == ROLLBACK:
         return Problem("a file name without a stem gives no migration id", Place(path))
@@ -159,6 +161,11 @@ def _refuse_by_name(path: Path, entries: Mapping[str, os.DirEntry[str]]) -> Prob
         return Problem(f"the id is longer than {_MAX_ID} characters", Place(path))
     advice = foreign_name(name, entries)
     return Problem(advice, Place(path)) if advice else None
+
+
+def _misleads(character: str) -> bool:
+    """Tell whether a character is none that is seen: it moves the cursor, ends a line, or turns what follows around."""
+    return unicodedata.category(character) in _UNSEEN or unicodedata.bidirectional(character) in _TURNING
 
 
 def _missing_rollbacks(ordered: Iterable[Migration]) -> list[Problem]:

@@ -206,6 +206,41 @@ def test_other_files_than_those_of_the_run_do_nothing(fleet, database, conn):
     assert fleet.bring("main", workshop=workshop, files=workshop.files).migrations == ("a",)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("role", {"role": "pg_read_all_data"}),
+        ("search_path", {"search_path": "pg_temp"}),
+        ("history_schema", {"schema": "elsewhere"}),
+        ("history_owners", {"history_owners": ("pg_read_all_data",)}),
+        ("tenant", {"tenant": "public"}),
+        ("versions", {"versions": {"plpgsql": "0"}}),
+    ],
+)
+def test_an_order_does_not_say_whose_history_is_believed_and_as_whom_scripts_run(fleet, database, conn, name, options):
+    fleet.add("main", database)
+    fleet.tables("a")
+    ours = fleet.workshop()
+    fleet.options = options
+
+    outcome = fleet.bring("main", workshop=ours)
+
+    assert (outcome.verdict, outcome.failure.kind) == (Verdict.FAILED, "UsageError")
+    assert outcome.failure.message.startswith(f"{name} here: not what the run was begun with")
+    assert tables(conn) == []
+    assert conn.execute("SELECT FROM pg_namespace WHERE nspname IN ('elsewhere', 'sqlmigrate')").fetchall() == []
+
+
+def test_an_order_says_how_long_scripts_may_run(fleet, database, conn):
+    fleet.add("main", database)
+    fleet.migration("a", "CREATE TABLE a AS SELECT current_setting('statement_timeout') AS found;")
+    ours = fleet.workshop()
+    fleet.options = {"statement_timeout": 17_000}
+
+    assert fleet.bring("main", workshop=ours).verdict is Verdict.DONE
+    assert conn.execute("SELECT found FROM a").fetchall() == [("17s",)]
+
+
 @pytest.mark.parametrize("way", ["", "-- transactional: false\n"])
 def test_a_tenant_whose_schema_is_passed_over_gets_nothing_and_neither_does_the_next_schema(
     fleet, database, conn, admin, way

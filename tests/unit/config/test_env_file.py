@@ -110,3 +110,10 @@ def test_a_file_that_is_not_there_is_no_error_and_one_that_cannot_be_read_is(tmp
     (tmp_path / "latin").write_bytes(b"A=\xff\n")
     with pytest.raises(ConfigError, match="is not UTF-8"):
         read_variables(tmp_path / "latin")
+
+
+def test_it_starts_no_program(project):
+    found = project("SQLMIGRATE_TARGETS_COMMAND=steal\nSQLMIGRATE_TARGETS=t.yaml\n")
+
+    assert (found.targets_command, found.targets.name) == ((), "t.yaml")
+    assert "SQLMIGRATE_TARGETS_COMMAND" not in found.variables

@@ -157,6 +157,19 @@ def test_a_command_prints_the_targets(tmp_path):
     assert read(Config(targets_command=(sys.executable, "-c", program), project=tmp_path)) == TARGETS
 
 
+def test_what_a_command_says_besides_is_told_line_by_line_within_bounds(tmp_path):
+    program = f"""
+import sys
+sys.stderr.write("a\\r\\npostgres://me:geheim@h\\n" + "x" * 300_000 + "\\n\\n\\xe9" + "\\n." * 200)
+print({LINES!r})
+"""
+    said = []
+
+    assert read(Config(targets_command=(sys.executable, "-c", program), project=tmp_path), said.append) == TARGETS
+    assert said[:5] == ["a", "postgres://me:***@h", "x" * 1000 + "…", "", "é"]
+    assert said[5:] == ["."] * 95 + ["…"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -13,6 +13,7 @@ import pytest
 from sqlmigrate.errors import Error, UsageError
 from sqlmigrate.fleet.ledger import Entry, Head, LocalLedger, RunRecord
 from sqlmigrate.fleet.model import Failure, State, Wanted, Wave
+from support.repository import Repository
 
 FAILURE = Failure("ExecutionError", "no", "abc", hint="do", place="sql/a.sql:1", migration_id="a", sqlstate="42P01")
 DONE = Entry("one", State.DONE, "2026-01-01T00:00:01Z", "canary", 1, 0.25, ("a", "b"), worker="here:7")
@@ -215,6 +216,33 @@ def test_a_folder_that_others_may_write_to_holds_no_ledger(ledger, mode):
             call()
     with pytest.raises(Error, match="is not read: anybody may write to it"), ledger.begun(head()):
         pass
+
+
+def test_a_folder_that_came_with_the_repository_holds_no_ledger(tmp_path):
+    repository = Repository(tmp_path / "project")
+    ledger = LocalLedger(repository.root / ".sqlmigrate" / "fleet")
+    with ledger.begun(head()):
+        pass
+    assert [record.head.run_id for record in ledger.runs()] == [head().run_id]
+    repository.commit("a run that nobody has begun")
+
+    for call in (ledger.runs, ledger.heads, lambda: ledger.one(head().run_id)):
+        with pytest.raises(Error, match="is not read: it may hold files of the repository"):
+            call()
+    with pytest.raises(Error, match="is not read: it may hold files of the repository"), ledger.begun(head()):
+        pass
+
+
+def test_no_link_leads_a_ledger_out_of_the_repository(tmp_path):
+    state = Repository(tmp_path / "project").root / ".sqlmigrate"
+    (tmp_path / "other").mkdir()
+    state.symlink_to(tmp_path / "other")
+    ledger = LocalLedger(state / "fleet")
+
+    for call in (ledger.runs, ledger.begun(head()).__enter__):
+        with pytest.raises(Error, match="leads out of the repository by a symbolic link"):
+            call()
+    assert list((tmp_path / "other").iterdir()) == []
 
 
 def test_a_folder_of_somebody_else_holds_no_ledger(ledger):

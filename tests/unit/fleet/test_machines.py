@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -158,6 +160,81 @@ def test_orders_and_outcomes_are_the_same_behind_the_wire():
 def test_what_is_no_outcome_is_refused(text):
     with pytest.raises(ValueError, match=r"."):
         wire.read_outcome(text)
+
+
+WRONG = {
+    str: (5, True, [], {}, "\0", "\ud800"),
+    list: (5, "x", {}, [1], [None], [["x"]]),
+    float: ("x", True, None, [], float("nan"), 1e400),
+    int: ("x", True, None, [], 10**40),
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (Outcome("t", Verdict.FAILED, ("a",), 0.5, Failure("Error", "no", "p"), "b", "w", "m"), wire.read_outcome),
+        (Standing("t", Kind.ODD, "a", ("b",), ("why",), ("a",), "p", ("a",), "m"), wire.read_standing),
+        (wire.Report("f", ("why",), 1, "error"), wire.read_report),
+    ],
+)
+def test_what_a_worker_tells_has_its_types_or_is_refused(value, read):
+    told = json.loads(wire.write(value))
+    assert read(json.dumps(told)) == value
+    wrong = [{**told, name: other} for name, given in told.items() for other in WRONG.get(type(given), ())]
+    wrong += [{**told, "failure": {**told["failure"], "message": other}} for other in WRONG[str] if "failure" in told]
+    for text in [*map(json.dumps, wrong), "", "[]", "5", "null", "[" * 100_000]:
+        with pytest.raises(ValueError, match=r"."):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"target": 5},
+        {"patient": "x"},
+        {"run": {"run_id": 5, "username": "u", "hostname": "h"}},
+        {"wanted": {"of_run": 5}},
+        {"options": {"lock_timeout": "0; DROP TABLE t"}},
+        {"options": {"lock_timeout": True}},
+        {"options": {"durable": 5}},
+        {"options": {"apart": "x"}},
+        {"options": {"schema": None}},
+    ],
+)
+def test_an_order_has_its_types_or_is_refused(other):
+    told = json.loads(wire.write(Order("t", Wanted(), Run("r"), Options())))
+    wire.read_order(json.dumps(told))
+    with pytest.raises(ValueError, match=r"no (Order|Run|Wanted|Options): "):
+        wire.read_order(json.dumps(told | other))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [],
+        {},
+        {"workers": []},
+        {"workers": {}, "sqlmigrate": 5},
+        *({"workers": {"a": told}} for told in (5, {"last_seen": "x"}, {"resources": 5}, {"sqlmigrate": "x"})),
+    ],
+)
+def test_what_a_scheduler_answers_is_an_error_in_words_if_it_is_none(monkeypatch, answer):
+    crew = Crew(SimpleNamespace(scheduler=SimpleNamespace(identity=lambda **_: None)), 0.0, {})
+    monkeypatch.setattr(Crew, "inquire", lambda *_, **__: answer)
+
+    with pytest.raises(Error, match="the scheduler's answer is none"):
+        crew.look()
+
+
+def test_where_targets_stand_is_not_known_if_a_worker_tells_nonsense():
+    crew = Crew(Dask(), 60.0, {"t": frozenset()})
+    crew.client.submit = lambda _f, _call, number, *_texts, **_how: (
+        crew._heard((0.0, [number, '["{}"]'])) or Handle(number)
+    )
+
+    assert [(item.target, item.kind) for item in crew.standings()] == [("t", Kind.UNREACHABLE)]
 
 
 def test_other_versions_are_named_with_whoever_has_them():

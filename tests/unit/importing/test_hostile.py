@@ -338,6 +338,25 @@ def test_no_link_out_of_the_repository_is_followed(tmp_path):
         imported(repository, "dbmate", {}, "../linked")
 
 
+LONG = "a" * 300
+PLANS = {
+    "sqitch": {
+        "sqitch.plan": f"%project=x\n{LONG} 2020-01-01T00:00:00Z x <x@x> # y\n",
+        "deploy/b.sql": UP,
+        "revert/b.sql": UP,
+    },
+    "django": {"plan.txt": f"[X]  a.{LONG}\n"},
+}
+
+
+@pytest.mark.parametrize("tool", PLANS)
+def test_a_name_that_no_file_can_have_is_one_of_no_file(tmp_path, tool):
+    outcome = imported(tmp_path, tool, PLANS[tool])
+
+    assert outcome.files == {}
+    assert LONG in "\n".join(outcome.said)
+
+
 def test_nothing_is_written_through_a_link_out_of_the_repository(tmp_path):
     repository = tmp_path / "repository"
     (repository / ".git").mkdir(parents=True)

@@ -237,13 +237,21 @@ def test_everything_that_is_wrong_is_reported_at_once(project):
     assert len(project.problems()) == 6
 
 
-@pytest.mark.parametrize("name", ["a\nb.sql", "a\x1b[31mb.sql", "a\tb.sql"])
+@pytest.mark.parametrize(
+    "name", ["a\nb.sql", "a\x1b[31mb.sql", "a\tb.sql", "a\u2028b.sql", "a\u2029b.sql", "a\u202eb.sql", "a\u2066b.sql"]
+)
 def test_a_name_that_cannot_be_shown_is_refused(project, name):
     project.file(name, "SELECT 1;")
     (problem,) = project.refusal()
 
     assert repr(name) in problem.message
     assert str(problem).isprintable()
+
+
+def test_a_name_in_which_letters_are_joined_is_taken(project):
+    project.migration("می\u200cروم")
+
+    assert [item.migration_id for item in project.load().ordered] == ["می\u200cروم"]
 
 
 def test_a_name_that_is_not_utf_8_is_refused_in_words_that_can_be_printed(project):

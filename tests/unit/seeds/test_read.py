@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -220,6 +221,27 @@ def test_a_missing_schema_is_named(seed_files):
     seed_files.yaml("llms", "llms: []\n")
 
     assert seed_files.problems() == ["llms.yaml: there is no llms.schema.json beside it"]
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json", "csv", "jsonl"])
+def test_a_file_that_cannot_be_read_is_not_passed_over(seed_files, suffix):
+    path = seed_files.file("llms", LLMS, "").with_suffix(f".{suffix}")
+    (seed_files.directory / "llms.yaml").unlink()
+    path.symlink_to("nowhere")
+    assert seed_files.problems()[0].startswith(f"llms.{suffix}: cannot be read: No such file")
+
+    path.unlink()
+    os.mkfifo(path)
+    assert seed_files.problems()[0].startswith(f"llms.{suffix}: cannot be read: it is a pipe")
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_rows_whose_schema_leads_nowhere_are_not_passed_over(seed_files, suffix):
+    seed_files.directory.mkdir(exist_ok=True)
+    (seed_files.directory / f"llms.{suffix}").write_text("[]")
+    (seed_files.directory / "llms.schema.json").symlink_to("nowhere")
+
+    assert seed_files.problems() == [f"llms.{suffix}: there is no llms.schema.json beside it"]
 
 
 @pytest.mark.parametrize("schema", [None, "{}"])

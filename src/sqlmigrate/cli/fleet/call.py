@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqlmigrate.cli.foreign_text import one_line
+from sqlmigrate.cli.foreign_text import MARK, one_line
 from sqlmigrate.cli.output import is_terminal
 from sqlmigrate.errors import ConfirmationRequired, UsageError
 
@@ -40,12 +40,17 @@ def opened(app: App, part: tuple[int, int] | None = None) -> Fleet:
     """Read the targets of the call, and say how many there are."""
     from sqlmigrate.fleet import project  # noqa: PLC0415  --help needs none of it
 
-    fleet = project.read(app.config, app.options(), part=part)
+    fleet = project.read(app.config, app.options(), part=part, say=theirs(app))
     env = f", environment {app.config.env}" if app.config.env else ""
     clusters = len(set(fleet.clusters().values()))
     on = f" on {clusters} clusters" if clusters > 1 else ""
     app.output.always(f"{counted(len(fleet.places), 'target')}{on} ({_source(app)}{env})")
     return fleet
+
+
+def theirs(app: App) -> Callable[[str], None]:
+    """Return what prints a line of another program, marked as one: the command that lists the targets."""
+    return lambda line: app.output.always(f"  {MARK}{line}")
 
 
 def serving(app: App) -> tuple[Address, float]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.cli.fleet.call import confirm, limits_of, manner_of, signals
+from sqlmigrate.cli.fleet.call import confirm, limits_of, manner_of, signals, theirs
 from sqlmigrate.cli.fleet.drawing import Drawing, summary
 from sqlmigrate.errors import Error
 
@@ -93,7 +93,7 @@ def _newcomers(app: App, record: RunRecord) -> list[str]:
     from sqlmigrate.fleet import project  # noqa: PLC0415  a run has loaded it
 
     try:
-        return project.newcomers(app.config, record)
+        return project.newcomers(app.config, record, theirs(app))
     except Error as error:
         app.output.warning(f"whether there are new targets is not known: {error}")
         return []

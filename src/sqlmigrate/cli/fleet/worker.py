@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqlmigrate.cli.fleet.call import serving
+from sqlmigrate.cli.fleet.call import serving, theirs
 from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import fleet_working
 
@@ -54,7 +54,7 @@ def command(app: App, *, resources: tuple[str, ...], threads: int) -> None:
 
     def read() -> Fleet:
         anew = replace(app, _config=None)
-        return project.read(anew.config, anew.options())
+        return project.read(anew.config, anew.options(), say=theirs(app))
 
     read()  # what is wrong here is said at once
     works = Works(address, has, threads, patience, lambda text: app.output.always(printable(text)), read)

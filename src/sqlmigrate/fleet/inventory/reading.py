@@ -8,17 +8,17 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.errors import ConfigError, InventoryError, Place, Problem, SeedError, UsageError
+from sqlmigrate.errors import ConfigError, InventoryError, Place, Problem, SeedError, UsageError, redact
 from sqlmigrate.fleet.inventory.checking import checked
 from sqlmigrate.fleet.inventory.rows import of_csv, of_json_lines, of_values
 from sqlmigrate.seeds.reading.document import parse, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlmigrate.config import Config
     from sqlmigrate.fleet.inventory.model import Target
@@ -28,18 +28,23 @@ _KINDS = ("targets", "targets_query", "targets_command")
 _PROBLEMS = 50  # of a list that are told
 _SECONDS = 300  # for a command that lists targets
 _MOST, _STEP = 256 << 20, 64 << 10  # bytes: that one may print, and of one look
+_LOOK = 0.1  # seconds between two looks whether it has ended
+_LINES, _LINE = 100, 1_000  # that are told of what one says on stderr, and characters of each
 
 
-def read(config: Config) -> tuple[Target, ...]:
+def read(config: Config, say: Callable[[str], None] = lambda _: None) -> tuple[Target, ...]:
     """Read the targets that the settings name, in their order.
+
+    Where a command lists them, `say` is told each line that it writes to stderr, as it comes and without passwords.
 
     Raises InventoryError with everything that is wrong with them, UsageError where the settings name none or two lists,
     and ConnectionFailed where the control database does not answer.
     """
     kind = _kind(config)
     try:
-        found = {"targets": _file, "targets_query": _query, "targets_command": _command}[kind](config)
-        return checked(found)
+        if kind == "targets_command":
+            return checked(_command(config, say))
+        return checked(_file(config) if kind == "targets" else _query(config))
     except SeedError as error:
         problems = shortened([_without_text(problem) for problem in error.problems])
         raise InventoryError(f"the list of targets is refused ({config.source(kind)})", problems) from None
@@ -101,17 +106,22 @@ def _query(config: Config) -> Document:
     return of_values(Path("targets_query"), enumerate(found, 1))
 
 
-def _command(config: Config) -> Document:
+def _command(config: Config, say: Callable[[str], None]) -> Document:
     """Run the command that prints the targets; it has no input, and ends with us."""
     words = config.targets_command
     try:
         with (
             subprocess.Popen(
-                words, cwd=config.project, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+                words,
+                cwd=config.project,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
             ) as process,
             _ending(process),
         ):
-            said = _heard(process)
+            said = _heard(process, say)
     except OSError as error:
         raise InventoryError(f"targets_command cannot be run: {words[0]}: {error.strerror or error}") from None
     if process.returncode:
@@ -141,16 +151,64 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _heard(process: subprocess.Popen[bytes]) -> bytes:
-    """Return what a command prints until it ends; raises InventoryError where that is too much, and TimeoutExpired."""
-    assert process.stdout is not None  # noqa: S101  for mypy
-    end, said, poll = time.monotonic() + _SECONDS, bytearray(), select.poll()
-    poll.register(process.stdout, select.POLLIN)
-    while poll.poll(max(end - time.monotonic(), 0) * 1000):
-        if not (data := os.read(process.stdout.fileno(), _STEP)):
-            process.wait(max(end - time.monotonic(), 0))
-            return bytes(said)
-        said += data
+def _heard(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> bytes:
+    """Return what a command prints until it ends; raises InventoryError where that is too much, and TimeoutExpired.
+
+    What it leaves behind may hold its stderr open.
+    """
+    assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018  for mypy
+    end, said, besides, poll = time.monotonic() + _SECONDS, bytearray(), _Besides(say), select.poll()
+    printed, told = process.stdout.fileno(), process.stderr.fileno()
+    opened = {printed, told}
+    for descriptor in opened:
+        poll.register(descriptor, select.POLLIN)
+    while printed in opened or process.poll() is None:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise subprocess.TimeoutExpired(process.args, _SECONDS)
+        if not opened:
+            process.wait(left)
+        for descriptor, _ in poll.poll(min(left, _LOOK) * 1000) if opened else ():
+            data = os.read(descriptor, _STEP)
+            if not data:
+                poll.unregister(descriptor)
+                opened.remove(descriptor)
+            elif descriptor == told:
+                besides.take(data)
+            else:
+                said += data
         if len(said) > _MOST:
             raise InventoryError(f"targets_command printed more than {_MOST >> 20} MB and was stopped")
-    raise subprocess.TimeoutExpired(process.args, _SECONDS)
+    if told in opened and poll.poll(0):
+        besides.take(os.read(told, _STEP))
+    besides.end()
+    return bytes(said)
+
+
+@dataclass(slots=True)
+class _Besides:
+    """What a command writes to stderr: the first lines of it, each cut, are told as they come."""
+
+    say: Callable[[str], None]
+    left: int = _LINES
+    _line: bytes = b""
+
+    def take(self, data: bytes) -> None:
+        """Take in what was written."""
+        *whole, last = (self._line + data).split(b"\n")
+        self._line = last[:_STEP]
+        for line in whole:
+            self._tell(line)
+
+    def end(self) -> None:
+        """Tell what the last line break does not end."""
+        if self._line:
+            self._tell(self._line)
+
+    def _tell(self, line: bytes) -> None:
+        if self.left > 0:
+            text = redact(line.decode(errors="replace").rstrip("\r"))
+            self.say(text if len(text) <= _LINE else f"{text[:_LINE]}…")
+        elif self.left == 0:
+            self.say("…")
+        self.left -= 1

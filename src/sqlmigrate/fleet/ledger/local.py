@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate.errors import Error
-from sqlmigrate.files import open_file, why_not_trusted
+from sqlmigrate.files import leads_out, may_be_tracked, open_file, why_not_trusted
 from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, moment, newest_first, optional, word
 
 if TYPE_CHECKING:
@@ -104,9 +104,12 @@ class LocalLedger:
         return [found] if found is not None and found.head.run_id == run_id else []
 
     def _require_ours(self) -> None:
-        """Refuse a folder that others may write to: what a run is to do when it goes on stands in its file."""
+        """Refuse a folder that others may write to, or have written: what a run is to do next stands in its file."""
+        self._require_inside()
         try:
             reason = why_not_trusted(self.folder)
+            if reason is None and may_be_tracked(self.folder):
+                reason = "it may hold files of the repository (git ls-files lists them)"
         except FileNotFoundError:
             return
         except OSError as error:
@@ -114,6 +117,11 @@ class LocalLedger:
         if reason is not None:
             hint = "choose a directory of your own with the setting state_dir"
             raise Error(f"{self.folder} is not read: {reason}", hint=hint)
+
+    def _require_inside(self) -> None:
+        if (target := leads_out(self.folder)) is not None:
+            message = f"{self.folder} leads out of the repository by a symbolic link, to {target}; it is not followed"
+            raise Error(message)
 
     def _files(self) -> list[Path]:
         self._require_ours()
@@ -127,6 +135,7 @@ class LocalLedger:
     @contextmanager
     def _held(self, run_id: str) -> Iterator[LocalWriter]:
         path = self.folder / f"{run_id}.jsonl"
+        self._require_inside()
         try:
             self.folder.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
             self._require_ours()

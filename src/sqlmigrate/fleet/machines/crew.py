@@ -96,10 +96,14 @@ class Crew:
             raise Error(f"the scheduler does not answer: {type(error).__name__}") from None
 
     def look(self, *, first: bool = False) -> dict[str, Any]:
-        """Ask the scheduler who is there, and take it in; raises Error where it does not answer in time."""
+        """Ask the scheduler who is there, and take it in; raises Error where it does not answer in words of ours."""
         found: dict[str, Any] = self.inquire(self.client.scheduler.identity(n_workers=-1), first=first)
         now = time.monotonic()
-        self.workers = {where: self._worker(where, told, now) for where, told in found["workers"].items()}
+        try:
+            dict(found.get(versions.KEY) or {})
+            self.workers = {where: self._worker(where, told, now) for where, told in found["workers"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Error(f"the scheduler's answer is none: {type(error).__name__}: {error}") from None
         return found
 
     def alive(self) -> dict[str, Worker]:
@@ -111,10 +115,12 @@ class Crew:
         """Listen to what tasks of this call tell."""
         self.client.subscribe_topic(self.call, self._heard)
 
-    def report_in(self, names: Mapping[str, list[str]]) -> dict[str, Future[dict[str, Any]]]:
+    def report_in(self, names: Mapping[str, list[str]]) -> dict[str, Future[wire.Report]]:
         """Ask workers, by their addresses, about the targets that each of them may have."""
         return {
-            where: self._read(self._ask(tasks.report_in, frozenset(), json.dumps(asked), worker=where), json.loads)
+            where: self._read(
+                self._ask(tasks.report_in, frozenset(), json.dumps(asked), worker=where), wire.read_report
+            )
             for where, asked in names.items()
         }
 
@@ -132,9 +138,10 @@ class Crew:
         with self.watched(self._fail):
             for names, future in asked:
                 try:
-                    yield from map(wire.read_standing, json.loads(future.result()))
-                except Error as error:
-                    yield from (Standing(name, Kind.UNREACHABLE, why=(error.message,)) for name in names)
+                    yield from wire.read_standings(future.result())
+                except (Error, ValueError) as error:
+                    words = error.message if isinstance(error, Error) else f"its worker's answer is none: {error}"
+                    yield from (Standing(name, Kind.UNREACHABLE, why=(words,)) for name in names)
 
     def _fail(self, why: Stop) -> None:
         """End all tasks, since there is nobody left to wait for."""
@@ -244,4 +251,4 @@ class Crew:
         known, sign = self.workers.get(where), float(told.get("last_seen", 0.0))
         seen = known.seen if known is not None and known.sign == sign else now
         resources = frozenset(told.get("resources") or ())
-        return Worker(str(told.get("name", where)), resources, told.get(versions.KEY) or {}, sign, seen)
+        return Worker(str(told.get("name", where)), resources, dict(told.get(versions.KEY) or {}), sign, seen)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import InventoryError, Problem, UsageError
 from sqlmigrate.fleet.machines import needs, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from sqlmigrate.fleet.machines.crew import Crew, Worker
+    from sqlmigrate.fleet.machines.wire import Report
 
 _NAMED = 5
 _PACKAGE = "pg-sqlmigrate"
@@ -71,7 +72,7 @@ def call_roll(crew: Crew, files: str, warn: Callable[[str], None]) -> None:
         worker = crew.workers[where]
         try:
             told = future.result(max(end - time.monotonic(), 0.0))
-        except Exception:  # noqa: BLE001  lost, or too slow
+        except Exception:  # noqa: BLE001  lost, too slow, or not to be understood
             warn(f"worker {worker.name} does not answer, and is not counted on")
             continue
         answered.append(worker)
@@ -81,15 +82,15 @@ def call_roll(crew: Crew, files: str, warn: Callable[[str], None]) -> None:
     _require_reached(crew, [worker.resources for worker in answered])
 
 
-def _problems(name: str, told: Mapping[str, Any], files: str) -> Iterator[Problem]:
-    if told.get("error"):
-        yield Problem(f"worker {name}: {told['error']}")
+def _problems(name: str, told: Report, files: str) -> Iterator[Problem]:
+    if told.error:
+        yield Problem(f"worker {name}: {told.error}")
         return
-    if told["files"] != files:
+    if told.files != files:
         hint = "bring the same files to every machine that works on targets"
         yield Problem(f"worker {name} has other migrations than are here", hint=hint)
-    yield from (Problem(f"worker {name} cannot work on {what}") for what in told["wrong"])
-    if more := told["count"] - len(told["wrong"]):
+    yield from (Problem(f"worker {name} cannot work on {what}") for what in told.wrong)
+    if more := told.count - len(told.wrong):
         yield Problem(f"worker {name} has {more:,} more reasons why it cannot work on targets")
 
 

@@ -1,12 +1,16 @@
-"""Orders and outcomes as text, which goes from machine to machine: reading one makes plain values, and runs nothing."""
+"""Orders and outcomes as text, which goes from machine to machine: reading one makes plain values, and runs nothing.
+
+Whatever is read has the types that it is to have, or is refused: a coordinator works with what workers say.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlmigrate.engine import Options
+from sqlmigrate.files import json_of, record
 from sqlmigrate.fleet.model import Failure, Outcome, Verdict, Wanted
 from sqlmigrate.fleet.order import Order
 from sqlmigrate.fleet.standing import Kind, Standing
@@ -19,6 +23,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker says of itself: which `files` it has, and why it cannot work on targets.
+
+    `count` are all reasons, of which `wrong` are the first; where its project could not be read, `error` says why.
+    """
+
+    files: str = ""
+    wrong: tuple[str, ...] = ()
+    count: int = 0
+    error: str | None = None
+
+
 def write(value: Order | Outcome | Standing) -> str:
     """Return a value as JSON."""
     return json.dumps(asdict(value), default=_word)
@@ -27,22 +44,51 @@ def write(value: Order | Outcome | Standing) -> str:
 def read_order(text: str) -> Order:
     """Read an order; raises ValueError for anything else, and for one with fields that we do not know."""
     values = _values(text)
-    parts: dict[str, type[Any]] = {"wanted": Wanted, "run": Run, "options": Options}
-    return _made(Order, values, {name: _made(kind, values.get(name)) for name, kind in parts.items()})
+    if not isinstance(values.get("target"), str) or not isinstance(values.get("patient", False), bool):
+        raise ValueError("no Order: a value of another type")  # noqa: TRY004  as below
+    made = {
+        "wanted": _told(Wanted, values.get("wanted")),
+        "run": _told(Run, values.get("run")),
+        "options": _options(values.get("options")),
+    }
+    return _made(Order, values, made)
+
+
+def _options(values: Any) -> Options:
+    """Read options: what is a number or a choice has the type of its default, which becomes a setting of a session."""
+    made, usual = _made(Options, values), Options()
+    for field in fields(Options):
+        given, default = getattr(made, field.name), getattr(usual, field.name)
+        if isinstance(default, (bool, int, str)) and type(given) is not type(default):
+            raise ValueError(f"no Options: {field.name} has a value of another type")
+    return made
 
 
 def read_outcome(text: str) -> Outcome:
     """Read an outcome; raises ValueError for anything else."""
     values = _values(text)
     failure = values.get("failure")
-    made = {"verdict": _member(Verdict, values), "failure": None if failure is None else _made(Failure, failure)}
-    return _made(Outcome, values, made)
+    made = {"verdict": _member(Verdict, values), "failure": None if failure is None else _told(Failure, failure)}
+    return _told(Outcome, values, made)
+
+
+def read_standings(text: str) -> list[Standing]:
+    """Read where targets stand; raises ValueError for anything else."""
+    found = json_of(text.encode())
+    if not isinstance(found, list):
+        raise ValueError("no list")  # noqa: TRY004  as below
+    return [read_standing(str(item)) for item in found]
 
 
 def read_standing(text: str) -> Standing:
     """Read where a target stands; raises ValueError for anything else."""
     values = _values(text)
-    return _made(Standing, values, {"kind": _member(Kind, values)})
+    return _told(Standing, values, {"kind": _member(Kind, values)})
+
+
+def read_report(text: str) -> Report:
+    """Read what a worker says of itself; raises ValueError for anything else."""
+    return _told(Report, _values(text))
 
 
 def _word(value: Enum) -> Any:
@@ -50,7 +96,7 @@ def _word(value: Enum) -> Any:
 
 
 def _values(text: str) -> dict[str, Any]:
-    values = json.loads(text)
+    values = json_of(text.encode())
     if not isinstance(values, dict):
         raise ValueError("not an object")  # noqa: TRY004  whoever reads it asks for one kind of error
     return values
@@ -69,4 +115,16 @@ def _made(kind: type[T], values: Any, made: Mapping[str, Any] | None = None) -> 
     try:
         return kind(**given | dict(made or {}))
     except TypeError as error:  # fields of another release
+        raise ValueError(f"no {kind.__name__}: {error}") from None
+
+
+def _told(kind: type[T], values: Any, made: Mapping[str, Any] | None = None) -> T:
+    """Make a value of its fields as `_made` does, where each has its type: all lists are of texts."""
+    given = _made(dict, values) | dict(made or {})
+    lists = (value for value in given.values() if isinstance(value, tuple))
+    if not all(isinstance(item, str) for found in lists for item in found):
+        raise ValueError(f"no {kind.__name__}: a list is not of texts")
+    try:
+        return record(kind, given)
+    except TypeError as error:
         raise ValueError(f"no {kind.__name__}: {error}") from None

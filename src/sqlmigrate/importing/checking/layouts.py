@@ -217,7 +217,7 @@ def _django(folder: Folder) -> Iterator[Step]:
     """Yield what `sqlmigrate` of Django prints of each migration of the plan, with the BEGIN and COMMIT in it."""
     plan = folder.read(folder.path / "plan.txt")
     names = re.findall(r"(?m)^\[.\]\s+(\S+\.\S+)", plan.text) if plan else []
-    paths = (path for name in names if (path := folder.path / f"{name}.sql").is_file())
+    paths = (path for name in names if folder.has(path := folder.path / f"{name}.sql"))
     for source in _sources(folder, paths):
         yield Step(str(source.path), source, tuple(statements(source.text)), transactional=False)
 

@@ -52,7 +52,7 @@ def _one(folder: Folder, plan: Source, step: re.Match[str]) -> Theirs:
     app, _, rest = name.partition(".")
     path, down = folder.path / f"{name}.sql", folder.path / f"{name}.down.sql"
     command = f"python manage.py sqlmigrate {quote(app)} {quote(rest)} > {quote(str(path))}"
-    if not path.is_file():
+    if not folder.has(path):
         problem = plan.problem(f"there is no file {path.name}", step.start(1), command)
         return Theirs(name, name, path, None, depends=depends, problems=(problem,))
     source = folder.read(path)
@@ -60,7 +60,7 @@ def _one(folder: Folder, plan: Source, step: re.Match[str]) -> Theirs:
         return Theirs(name, name, path, None, depends=depends)
     problems = [*_empty(source, command), *_python(source, "the rest was written: write what it does into our file")]
     up = unwrapped(source.part(transactional=False)) if source.text.strip() else None
-    undo = folder.read(down) if down.is_file() else None
+    undo = folder.read(down) if folder.has(down) else None
     back = None
     if undo and undo.text.strip():  # nothing is printed of one that cannot be undone
         stopped = list(_python(undo, "the undo was left out: write one beside our file"))

@@ -93,12 +93,12 @@ def _one(
 
     def part(kind: str) -> Part | None:
         path = folder.path / kind / f"{change.stem}.sql"
-        source = folder.read(path) if path.exists() else None
+        source = folder.read(path) if folder.has(path) else None
         return outside_where_needed(unwrapped(source.part())) if source else None
 
     up = part("deploy")
     path = folder.path / "deploy" / f"{change.stem}.sql"
-    if not path.exists():
+    if not folder.has(path):
         problems.append(Problem("the plan names this script, but it is not there", Place(path)))
     expect = _expectation(folder, last, problems) if last else None
     depends = _needed(change, last, before, plan, problems)
@@ -127,7 +127,7 @@ def _expectation(folder: Folder, change: _Change, problems: list[Problem]) -> st
     It holds where no query of it fails, so each becomes a query that is true unless it does.
     """
     path = folder.path / "verify" / f"{change.stem}.sql"
-    source = folder.read(path) if path.exists() else None
+    source = folder.read(path) if folder.has(path) else None
     if source is None:
         return None
     found = [piece for piece in pieces(source.part()) if classify(piece.text) is not Kind.TRANSACTION_CONTROL]

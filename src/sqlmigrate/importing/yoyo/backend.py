@@ -317,7 +317,7 @@ def _explained() -> Iterator[None]:
         yield
     except Error as error:
         problems = error.problems if isinstance(error, MigrationsError) else ()
-        explained = error.replaced(message=in_log(error.message))
+        explained = error.replaced(message=in_log(str(error)), place=None)
         for words in (*map(str, problems), *([f"what to do: {error.hint}"] if error.hint else [])):
             explained.add_note(in_log(words))
         raise explained from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -158,10 +159,13 @@ def _paths(directory: Path, below: Path | None) -> list[Path]:
 
 
 def _is_seed_file(path: Path, below: Path | None) -> bool:
-    """Tell files of rows from others; JSON and CSV that no schema is for may be anything."""
+    """Tell files of rows from others; JSON and CSV that no schema is for may be anything.
+
+    What cannot be read, such as a link that leads nowhere, is one too: passed over, it would be taken for no rows.
+    """
     if path.suffix not in _SUFFIXES or path.name.startswith(".") or path.name.endswith(".schema.json"):
         return False
-    return path.is_file() and (path.suffix in _YAML or _schema_path(path, below).is_file())
+    return not path.is_dir() and (path.suffix in _YAML or os.path.lexists(_schema_path(path, below)))
 
 
 def _schema_path(path: Path, below: Path | None = None) -> Path:
