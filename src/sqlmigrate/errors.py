@@ -35,13 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # up to the last @: a password with an @ that should have been written as %40 is one too; of a scheme its end is enough,
-# since an unbounded one would be looked for from each letter of a long word
-_URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]{0,30}://[^/@:\s]*:)\S*@", re.IGNORECASE)
-_KEY_PASSWORD = re.compile(
-    r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
-    re.IGNORECASE,
-)
-_SQL_PASSWORD = re.compile(r"(?P<start>\bpassword\s+)[eE]?'(?:[^']|'')*(?:'|$)", re.IGNORECASE)
+# since an unbounded one would be looked for from each letter of a long word; all are compiled where they are needed
+_OF_URL = r"(?i)(?P<start>[a-z][a-z0-9+.-]{0,30}://[^/@:\s]*:)\S*@"
+_OF_KEY = r"(?i)(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)"
+_OF_ROLE = r"(?i)(?P<start>\bpassword\s+)[eE]?'(?:[^']|'')*(?:'|$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +288,9 @@ class Interrupted(KeyboardInterrupt):
 
 def redact(text: str) -> str:
     """Blank out the passwords of URLs, connection strings and `ALTER ROLE ... PASSWORD` in a text."""
-    text = _SQL_PASSWORD.sub(r"\g<start>'***'", text)
-    text = _URL_PASSWORD.sub(r"\g<start>***@", text)
-    return _KEY_PASSWORD.sub(r"\g<start>***", text)
+    text = re.sub(_OF_ROLE, r"\g<start>'***'", text)
+    text = re.sub(_OF_URL, r"\g<start>***@", text)
+    return re.sub(_OF_KEY, r"\g<start>***", text)
 
 
 def as_bug(error: Exception) -> Bug:

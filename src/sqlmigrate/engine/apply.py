@@ -197,9 +197,11 @@ def require_conditions(connection: Connection, plan: Plan, options: Options, out
 
 def with_losses(connection: Connection, plan: Plan, options: Options) -> Plan:
     """Look for what the scripts of a plan take away from the data: nothing is asked where no word of theirs does."""
+    runs = plan.runs()
+    if not runs:
+        return plan
     from sqlmigrate.sql.statement.takings import takes_something  # noqa: PLC0415  most calls find nothing to do
 
-    runs = plan.runs()
     if not any(run.script.refused is None and takes_something(run.script) for run in runs):
         return plan
     from sqlmigrate.engine.losses.looking import losses_of  # noqa: PLC0415  most scripts take nothing
