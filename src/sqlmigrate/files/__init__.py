@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.files.links import leads_out
 from sqlmigrate.files.lookup import program_on_path, upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
-from sqlmigrate.files.reading import folder_of_files, open_file, read_bytes, read_json, record
+from sqlmigrate.files.reading import folder_of_files, open_file, read_bytes, read_json, read_whole, record
 
 if TYPE_CHECKING:
     from sqlmigrate.files.changed import Since, since
@@ -52,6 +52,7 @@ __all__ = [
     "program_on_path",
     "read_bytes",
     "read_json",
+    "read_whole",
     "record",
     "require_new",
     "root_of",

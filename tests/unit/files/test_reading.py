@@ -147,10 +147,18 @@ def test_a_script_that_grows_while_it_is_read_is_refused(root, name, large, monk
     def open_growing(path: Path, **more: Any) -> IO[Any]:
         return Growing(path) if path == root / name else open_file(path, **more)
 
-    monkeypatch.setattr("sqlmigrate.sql.script.open_file", open_growing)
+    def read_growing(descriptor: int, size: int) -> bytes:
+        if os.path.sameopenfile(descriptor, there):
+            os.write(there, b"-- and more\n")
+        return read(descriptor, size)
+
+    read, there = os.read, os.open(root / name, os.O_WRONLY | os.O_APPEND)
+    monkeypatch.setattr("sqlmigrate.sql.streamed.open_file", open_growing)
+    monkeypatch.setattr(os, "read", read_growing)
 
     with pytest.raises(Error) as caught:
         READERS[name](root)
+    os.close(there)
     said = [caught.value.message, *(problem.message for problem in getattr(caught.value, "problems", ()))]
     assert any("changed since it was checked" in message for message in said)
 
