@@ -64,6 +64,24 @@ def preview(
     return Preview(plan, info, found)
 
 
+def look(early: Early, options: Options) -> None:
+    """Have a session that is being opened ask at once what `run` asks first, with the same options."""
+
+    def question(connection: Connection) -> tuple[Options, ServerInfo, History]:
+        info = probe(connection)
+        return options, info, history.read(connection, options.schema, owners=options.history_owners)
+
+    early.ask(question)
+
+
+def _seen(connection: Connection, options: Options, early: Early | None) -> tuple[ServerInfo, History | None]:
+    """Return what `look` has found; else only who and where we are."""
+    found = early.answer(connection) if early is not None else None
+    if found is None or found[0] != options:
+        return probe(connection), None
+    return found[1], found[2]
+
+
 def run(
     conninfo: str,
     request: Request,
@@ -80,15 +98,16 @@ def run(
     `gate` is called once with the server and the plan before anything is written; it raises to stop. Raises what
     `plan.make` raises, and ExecutionError at the first failing script: what ran before it stays, and its own
     transaction leaves nothing. A script outside a transaction that stopped half way goes on where it stopped.
-    A session that is being opened `early` is used. What is done is recorded as a new run, or `as_run`: a run of many
-    databases comes back to one under the same id. `after` is called when all scripts have run, under the same run lock,
-    or without one where there was nothing to run.
+    A session that is being opened `early` is used, with what it was to `look` at. What is done is recorded as a new
+    run, or `as_run`: a run of many databases comes back to one under the same id. `after` is called when all scripts
+    have run, under the same run lock, or without one where there was nothing to run.
     """
     with session(conninfo, early=early) as connection:
-        info = probe(connection)
+        info, found = _seen(connection, options, early)
         require_writable(info)
         _require_tenant(connection, options)
-        found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
+        if found is None:
+            found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
         plan = _looked_around(connection, planned(connection, request, found, options), found, options)
         plan = with_losses(connection, require_conditions(connection, plan, options, request.outcome), options)
         if plan.steps:
