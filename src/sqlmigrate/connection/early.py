@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Early:
     """A session that is being opened, and may `ask` something meanwhile: `take` it once, or `leave` it."""
 
-    def __init__(self, conninfo: str) -> None:
-        self.conninfo = conninfo
+    def __init__(self, conninfo: str, *, application_name: str = "sqlmigrate") -> None:
+        self.conninfo, self._name = conninfo, application_name
         self._lock = Lock()
         self._session: Session | None = None
         self._error: Exception | None = None
@@ -29,7 +29,7 @@ class Early:
 
     def _open(self) -> None:
         try:
-            session = connect(self.conninfo)
+            session = connect(self.conninfo, application_name=self._name)
         except Exception as error:  # noqa: BLE001  whoever takes it has to know
             self._error = error
             return
@@ -71,13 +71,13 @@ class Early:
         Raises what opening it has raised.
         """
         if conninfo != self.conninfo or self._left:
-            return connect(conninfo)
+            return connect(conninfo, application_name=self._name)
         self._thread.join()
         self._left = True
         if self._error is not None:
             raise self._error
         session, self._session = self._session, None
-        return session or connect(conninfo)
+        return session or connect(conninfo, application_name=self._name)
 
     def leave(self) -> None:
         """Close the session if nobody has taken it, without waiting for it."""

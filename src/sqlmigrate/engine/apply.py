@@ -117,26 +117,29 @@ def run(
         if not plan.steps:
             _do_after(after, None)
             return Result(plan, before=found)
-        from sqlmigrate.engine.attempts import Attempts  # noqa: PLC0415  most calls find nothing to do
-        from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  same
-        from sqlmigrate.events import ignore  # noqa: PLC0415  same
+        from sqlmigrate import runlock  # noqa: PLC0415  most calls find nothing to do
 
-        observer = observer or ignore
-        _require_runnable(plan)
-        attempts = Attempts(options, plan, request.single_transaction, as_run or history.Run())
-        with locked(conninfo, connection, options, observer, attempts) as (lock, found):
-            steps = _still_planned(plan, planned(connection, request, found, options))
-            here = at_server_of(conninfo, connection)
-            worker = Worker(
-                here, connection, info, options, attempts.observing(observer), lock, found,
-                resume_at=request.resume_at, run=attempts.run,
-            )  # fmt: skip
-            go = worker.run_together if request.single_transaction else worker.run_each
-            with attempts.kept(worker.watcher):
-                ran = go(steps, plan.operation)
-            if after is not None:
-                worker.watcher.rest()
-                _do_after(after, lock, ran)
+        with runlock.opened_early(conninfo, connection) as opened:
+            from sqlmigrate.engine.attempts import Attempts  # noqa: PLC0415  as above, and while the session is opened
+            from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  same
+            from sqlmigrate.events import ignore  # noqa: PLC0415  same
+
+            observer = observer or ignore
+            _require_runnable(plan)
+            attempts = Attempts(options, plan, request.single_transaction, as_run or history.Run())
+            with locked(conninfo, connection, options, observer, attempts, early=opened) as (lock, found):
+                steps = _still_planned(plan, planned(connection, request, found, options))
+                here = at_server_of(conninfo, connection)
+                worker = Worker(
+                    here, connection, info, options, attempts.observing(observer), lock, found,
+                    resume_at=request.resume_at, run=attempts.run,
+                )  # fmt: skip
+                go = worker.run_together if request.single_transaction else worker.run_each
+                with attempts.kept(worker.watcher):
+                    ran = go(steps, plan.operation)
+                if after is not None:
+                    worker.watcher.rest()
+                    _do_after(after, lock, ran)
     return Result(plan, tuple(ran), found)
 
 
@@ -219,9 +222,14 @@ def with_losses(connection: Connection, plan: Plan, options: Options) -> Plan:
     runs = plan.runs()
     if not runs:
         return plan
-    from sqlmigrate.sql.statement.takings import takes_something  # noqa: PLC0415  most calls find nothing to do
+    from sqlmigrate.sql.statement.taking_words import may_take  # noqa: PLC0415  most calls find nothing to do
 
-    if not any(run.script.refused is None and takes_something(run.script) for run in runs):
+    suspects = [run.script for run in runs if run.script.refused is None and may_take(run.script)]
+    if not suspects:
+        return plan
+    from sqlmigrate.sql.statement.takings import takes_something  # noqa: PLC0415  most scripts take nothing
+
+    if not any(map(takes_something, suspects)):
         return plan
     from sqlmigrate.engine.losses.looking import losses_of  # noqa: PLC0415  most scripts take nothing
 
@@ -235,11 +243,16 @@ def _with_texts(connection: Connection, ids: frozenset[str], found: History, opt
 
 @contextmanager
 def locked(
-    conninfo: str, connection: Connection, options: Options, observer: Observer, attempts: Attempts | None = None
+    conninfo: str,
+    connection: Connection,
+    options: Options,
+    observer: Observer,
+    attempts: Attempts | None = None,
+    early: Early | None = None,
 ) -> Iterator[tuple[runlock.RunLock, History]]:
     """Hold the run lock, with the history tables in place and freshly read.
 
-    That a run with `attempts` begins is written on the lock's connection meanwhile.
+    That a run with `attempts` begins is written on the lock's connection meanwhile; `early` is that, being opened.
     """
     from sqlmigrate import runlock  # noqa: PLC0415  most calls find nothing to do
 
@@ -250,7 +263,7 @@ def locked(
 
     wait = options.wait_lock / 1000
     with runlock.held(
-        conninfo, options.schema, wait=wait, observer=observer, worker=connection, how_far=how_far
+        conninfo, options.schema, wait=wait, observer=observer, worker=connection, how_far=how_far, early=early
     ) as lock:
         found = history.read(connection, options.schema, owners=options.history_owners)
         if attempts is not None:

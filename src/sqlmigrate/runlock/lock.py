@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 from sqlmigrate import queries
 from sqlmigrate.connection import session, settle
 from sqlmigrate.connection.address import at_server_of, cluster_of
+from sqlmigrate.connection.early import Early
 from sqlmigrate.connection.poolers import is_pooled, refuse_transaction_pooler
 from sqlmigrate.connection.silence import SECONDS, is_farewell, is_readable, limited
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import BatchesOfOthers, Observer
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_NAME = "sqlmigrate: run lock"
 
 
 class RunLock:
@@ -80,6 +82,16 @@ def lock_key(schema: str) -> int:
 
 
 @contextmanager
+def opened_early(conninfo: str, worker: Connection) -> Iterator[Early]:
+    """Open the lock's session while something else is done; it is closed behind the block if nobody has taken it."""
+    early = Early(at_server_of(conninfo, worker), application_name=_NAME)
+    try:
+        yield early
+    finally:
+        early.leave()
+
+
+@contextmanager
 def held(
     conninfo: str,
     schema: str,
@@ -88,16 +100,17 @@ def held(
     observer: Observer = ignore,
     worker: Connection | None = None,
     how_far: Callable[[], BatchesOfOthers | None] = lambda: None,
+    early: Early | None = None,
 ) -> Iterator[RunLock]:
     """Hold the run lock for a block; waits up to `wait` seconds, then raises RunLockBusy naming the holder.
 
-    `how_far` tells how far the batches of the other run are.
+    `how_far` tells how far the batches of the other run are; `early` is the session for it (`opened_early`).
 
     With the worker's session given, a pooler in transaction mode is refused first: a lock would stay with it for ever.
     So is a proxy that shares out sessions among servers: the lock would be on another one than the scripts.
     """
     where = conninfo if worker is None else at_server_of(conninfo, worker)
-    with session(where, application_name="sqlmigrate: run lock") as connection:
+    with session(where, application_name=_NAME, early=early) as connection:
         if worker is not None and is_pooled(worker):
             refuse_transaction_pooler(worker, connection)
         settle(connection)
