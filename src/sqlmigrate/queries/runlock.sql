@@ -1,5 +1,5 @@
 -- name: try
-SELECT pg_catalog.pg_try_advisory_lock(%s)
+SELECT pg_catalog.pg_try_advisory_lock(%s), pg_catalog.pg_backend_pid()
 
 -- name: holder
 SELECT activity.pid,

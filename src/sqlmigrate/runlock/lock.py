@@ -114,9 +114,9 @@ def held(
         if worker is not None and is_pooled(worker):
             refuse_transaction_pooler(worker, connection)
         settle(connection)
-        _acquire(connection, lock_key(schema), wait, observer, how_far)
+        pid = _acquire(connection, lock_key(schema), wait, observer, how_far)
         if worker is not None:
-            _require_seen(connection, worker, lock_key(schema))
+            _require_seen(pid, worker, lock_key(schema))
         yield RunLock(connection, None if worker is None else _cluster(connection))
 
 
@@ -132,13 +132,15 @@ def _cluster(connection: Session) -> int | None:
 
 def _acquire(
     connection: Session, key: int, wait: float, observer: Observer, how_far: Callable[[], BatchesOfOthers | None]
-) -> None:
+) -> int:
+    """Take the lock; gives the server process that holds it."""
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:
         with limited(connection, SECONDS):  # neither question waits for anything
-            if _try(connection, key):
-                return
+            ((is_held, pid),) = connection.execute(queries.load("runlock")["try"], [key]).fetchall()
+            if is_held:
+                return int(pid)
             holder = holder_of(connection, key)
         left = deadline - time.monotonic()
         if left <= 0:
@@ -153,9 +155,8 @@ def _acquire(
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _require_seen(connection: Session, worker: Connection, key: int) -> None:
-    """Raise ConnectionFailed where the worker does not see the lock that we hold: it is on another server."""
-    ((pid,),) = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
+def _require_seen(pid: int, worker: Connection, key: int) -> None:
+    """Raise ConnectionFailed where the worker does not see the lock that a process holds: it is on another server."""
     ((seen,),) = worker.execute(queries.load("runlock")["is_held"], halves(key) | {"pid": pid}).fetchall()
     if not seen:
         raise ConnectionFailed(
@@ -182,11 +183,6 @@ def to_free(holder: LockHolder | None, ours: str | None = None) -> str:
         f"it goes away with its session; if {doubt}that run is dead and a pooler keeps its session, end it with "
         f"SELECT pg_terminate_backend({pid})"
     )
-
-
-def _try(connection: Connection, key: int) -> bool:
-    row = connection.execute(queries.load("runlock")["try"], [key]).fetchone()
-    return bool(row and row[0])
 
 
 def holder_of(connection: Connection, key: int) -> LockHolder | None:
