@@ -93,7 +93,7 @@ def command(
     from sqlmigrate.cli.questions import losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
-    if early is not None and not dry_run:
+    if early is not None:
         engine.look(early, app.options())
     found = migrations.of_project(app.config)
     with app.target() as target:

@@ -50,13 +50,14 @@ def preview(
 ) -> Preview:
     """Return what `run` would do, after the same checks, and change nothing.
 
-    `gate` is called once with the server and the request before the history is read; it raises to stop.
+    `gate` is called once with the server and the request before anything is planned; it raises to stop.
     """
     with session(conninfo, early=early) as connection:
-        info = probe(connection)
+        info, found = _looked(connection, options, early)
         gate(info, request)
         _require_tenant(connection, options)
-        found = history.read(connection, options.schema, owners=options.history_owners)
+        if found is None:
+            found = history.read(connection, options.schema, owners=options.history_owners)
         plan = planned(connection, replace(request, outcome=NO_PLAN), found, options)
         plan = _looked_around(connection, plan, found, options)
         plan = with_losses(connection, require_conditions(connection, plan, options, NO_PLAN), options)
@@ -65,7 +66,7 @@ def preview(
 
 
 def look(early: Early, options: Options) -> None:
-    """Have a session that is being opened ask at once what `run` asks first, with the same options."""
+    """Have a session that is being opened ask at once what a run asks first, with the same options."""
 
     def question(connection: Connection) -> tuple[Options, ServerInfo, History]:
         info = probe(connection)
@@ -74,8 +75,8 @@ def look(early: Early, options: Options) -> None:
     early.ask(question)
 
 
-def _seen(connection: Connection, options: Options, early: Early | None) -> tuple[ServerInfo, History | None]:
-    """Return what `look` has found; else only who and where we are."""
+def _looked(connection: Connection, options: Options, early: Early | None) -> tuple[ServerInfo, History | None]:
+    """Return what `look` has found; else ask who and where we are, and no more."""
     found = early.answer(connection) if early is not None else None
     if found is None or found[0] != options:
         return probe(connection), None
@@ -103,7 +104,7 @@ def run(
     have run, under the same run lock, or without one where there was nothing to run.
     """
     with session(conninfo, early=early) as connection:
-        info, found = _seen(connection, options, early)
+        info, found = _looked(connection, options, early)
         require_writable(info)
         _require_tenant(connection, options)
         if found is None:
