@@ -35,15 +35,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # of a scheme its end is enough, since an unbounded one would be looked for from each letter of a long word; a URL that
-# was taken for a path has lost a slash
-_URL_USER = re.compile(r"(?:[a-z][a-z0-9+.-]{0,30}://|\bpostgres(?:ql)?:/)[^/@:\s]*:", re.IGNORECASE)
-_WORD = re.compile(r"\S+")
+# was taken for a path has lost a slash; all are compiled where they are needed
+_USER_OF_URL = r"(?i)(?:[a-z][a-z0-9+.-]{0,30}://|\bpostgres(?:ql)?:/)[^/@:\s]*:"
+_OF_KEY = r"(?i)(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)"
+_OF_ROLE = r"(?i)(?P<start>\bpassword\s+)[eE]?'(?:[^']|'')*(?:'|$)"
 _SIGNS = ("password", "secret", "scram_")
-_KEY_PASSWORD = re.compile(
-    r"(?P<start>(?:password|secret|scram_(?:client|server)_key)\s*=\s*)('(?:[^'\\]|\\.)*(?:'|$)|[^\s&]+)",
-    re.IGNORECASE,
-)
-_SQL_PASSWORD = re.compile(r"(?P<start>\bpassword\s+)[eE]?'(?:[^']|'')*(?:'|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,18 +294,18 @@ class Interrupted(KeyboardInterrupt):
 def redact(text: str) -> str:
     """Blank out the passwords of URLs, connection strings and `ALTER ROLE ... PASSWORD` in a text."""
     if "@" in text:
-        text = _WORD.sub(_without_password, text)
+        text = re.sub(r"\S+", _without_password, text)
     lower = text.lower()
     if not any(word in lower for word in _SIGNS):  # nearly always
         return text
-    text = _SQL_PASSWORD.sub(r"\g<start>'***'", text)
-    return _KEY_PASSWORD.sub(r"\g<start>***", text)
+    text = re.sub(_OF_ROLE, r"\g<start>'***'", text)
+    return re.sub(_OF_KEY, r"\g<start>***", text)
 
 
 def _without_password(word: re.Match[str]) -> str:
     """Blank out the password of a URL, up to the last @: one that should have been written as %40 belongs to it."""
     end = word[0].rfind("@")
-    user = _URL_USER.search(word[0], 0, max(end, 0))
+    user = re.compile(_USER_OF_URL).search(word[0], 0, max(end, 0))
     return f"{word[0][: user.end()]}***{word[0][end:]}" if user else word[0]
 
 

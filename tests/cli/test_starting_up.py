@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -11,6 +13,8 @@ from sqlmigrate.cli.app import COMMANDS
 from support.command import ended, started
 
 ENV_FILE = 'env_file = ".env"\n'
+UNNEEDED = {"sqlmigrate.events", "sqlmigrate.history.write", "sqlmigrate.sql.scan", "sqlmigrate.sql.statement"}
+"""What only a call needs that finds something to do: it takes longer to load than to read a hundred files."""
 
 
 @pytest.fixture
@@ -120,3 +124,14 @@ def test_every_command_takes_the_option(sqlmigrate):
     groups = {"backfill", "db", "fleet"}
 
     assert all("--wait-for-server" in sqlmigrate(name, "--help").stdout for name in COMMANDS if name not in groups)
+
+
+def test_nothing_to_do_loads_nothing_of_what_runs_scripts(database, project, sqlmigrate):
+    project.tables(**{"1_a": "a"})
+    assert sqlmigrate("apply", "-d", database.url).status == 0
+    code = "import sys; from sqlmigrate.cli.app import main; main(sys.argv[1:]); print(*sys.modules)"
+    called = [sys.executable, "-c", code, "apply", "-d", database.url]
+    done = subprocess.run(called, cwd=project.root, capture_output=True, text=True, check=True)
+
+    assert UNNEEDED & set(done.stdout.split()) == set()
+    assert "sqlmigrate.history.tables" in done.stdout.split()

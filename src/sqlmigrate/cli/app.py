@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -55,7 +54,6 @@ MODULES = {"import": "importing"}  # a module cannot have the name of a keyword
 ALIASES = {"up": "apply", "down": "rollback", "info": "status"}
 INTERRUPTED, TERMINATED = 130, 143
 _AGAIN_SECONDS = 0.01
-_COLLECT_AFTER = 50_000  # objects; Python's 700 means dozens of collections while modules are loaded, for nothing
 _STAYS = "what was committed before stays: see `sqlmigrate status`"
 _STOPPED = f"a transaction that was running was rolled back; {_STAYS}"
 _NOT_BEGUN = "nothing was changed"
@@ -223,7 +221,6 @@ def run() -> None:
     Everything is closed when `main` comes back, so Python's own way out, which takes longer than a call with nothing
     to do works, is left out.
     """
-    gc.set_threshold(_COLLECT_AFTER)
     status = main()
     try:
         for stream in (sys.stdout, sys.stderr):

@@ -93,6 +93,8 @@ def command(
     from sqlmigrate.cli.questions import losses_as_json  # noqa: PLC0415  same
     from sqlmigrate.target import for_development  # noqa: PLC0415  same
 
+    if early is not None:
+        engine.look(early, app.options())
     found = migrations.of_project(app.config)
     with app.target() as target:
         request = plan.ApplyRequest(

@@ -19,8 +19,8 @@ _CODE = "(?:[0-47]|3[0-7]|9[0-7])"  # bold, dim, reverse and colours: ours
 _STYLE = re.compile(rf"(\x1b\[{_CODE}(?:;{_CODE})*m)")
 # GitHub's runner takes `::` at the start of a line, and `##[` in any place of it; the agent of Azure Pipelines takes
 # `##vso[` in any place, TeamCity `##teamcity[` (ActionCommand.cs of actions/runner, Command.cs of the agent)
-_AT_START = re.compile(rf"(?:^|(?<=[{_BREAKS}]))(?=(?:\x1b\[[0-9;]*m|[^\S{_BREAKS}])*::)")
-_ANYWHERE = re.compile(r"#(?=(?:\x1b\[[0-9;]*m)*#(?:\x1b\[[0-9;]*m|\w)*\[)")
+_AT_START = rf"(?:^|(?<=[{_BREAKS}]))(?=(?:\x1b\[[0-9;]*m|[^\S{_BREAKS}])*::)"
+_ANYWHERE = r"#(?=(?:\x1b\[[0-9;]*m)*#(?:\x1b\[[0-9;]*m|\w)*\[)"
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
@@ -56,7 +56,9 @@ def _shown(text: str) -> str:
 
 def page(text: str) -> str:
     """Take the sense out of what a CI system would carry out, in a text of many lines that is printed as it is."""
-    return _ANYWHERE.sub("# ", _AT_START.sub(MARK, text)) if "::" in text or "#" in text else text
+    if "::" not in text and "#" not in text:
+        return text
+    return re.sub(_ANYWHERE, "# ", re.sub(_AT_START, MARK, text))
 
 
 def json_text(document: object, *, ascii_only: bool = False) -> str:

@@ -61,6 +61,8 @@ def command(
     if back and phase:
         raise click.UsageError("--phase is about what is applied, not about a rollback")
     early = app.connecting()
+    if early is not None:
+        engine.look(early, app.options())
     found = migrations.of_project(app.config)
     request: Request = plan.ApplyRequest(
         migrations=found, to=to, steps=steps, phase=phase, allow_out_of_order=app.config.allow_out_of_order

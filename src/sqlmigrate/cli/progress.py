@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqlmigrate.cli.foreign_text import MARK, printable
 from sqlmigrate.cli.output import server_details
-from sqlmigrate.cli.watching import Watching, harm, of_others
 
 if TYPE_CHECKING:
     from sqlmigrate import events
     from sqlmigrate.cli.output import Output
+    from sqlmigrate.cli.watching import Watching
     from sqlmigrate.engine import Result
 
 _ROW_WIDTH = 200
@@ -26,7 +27,12 @@ def drawer(output: Output) -> events.Observer:
     """Return an observer that prints what happens: finished scripts on stdout, everything else on stderr."""
     told: dict[int | None, float] = {}
     committed: list[events.ScriptFinished] = []
-    watching = Watching(output)
+
+    @cache
+    def watching() -> Watching:
+        from sqlmigrate.cli.watching import Watching  # noqa: PLC0415  most calls find nothing to do
+
+        return Watching(output)
 
     def draw_finished(event: events.ScriptFinished) -> None:
         word = click.style(_DONE[event.operation], fg="green")
@@ -67,13 +73,15 @@ def drawer(output: Output) -> events.Observer:
             case events.KilledRunFound():
                 output.progress(printable(_killed(event)))
             case events.Harm():
+                from sqlmigrate.cli.watching import harm  # noqa: PLC0415  same
+
                 output.progress(printable(f"  {event.migration_id}: {harm(event)}"))
             case events.Progress():
-                watching.draw(event)
+                watching().draw(event)
             case events.Backfilling():
-                watching.draw_batches(event)
+                watching().draw_batches(event)
             case events.Throttled():
-                watching.draw_throttle(event)
+                watching().draw_throttle(event)
             case events.ThrottleHidden():
                 what = f"{event.throttle} holds nothing back that this role does not see"
                 output.warning(printable(f"{event.migration_id}: {what}; GRANT {event.grant} shows it"))
@@ -160,6 +168,8 @@ def _draw_waiting(output: Output, event: events.WaitingForRunLock, told: dict[in
     holder = event.holder or "another run"
     output.progress(f"waiting for the run lock, held by {holder}; giving up in {event.seconds_left:.0f} s")
     if event.batches:
+        from sqlmigrate.cli.watching import of_others  # noqa: PLC0415  few runs meet one that runs in batches
+
         output.progress(printable(f"  {of_others(event.batches)}"))
 
 

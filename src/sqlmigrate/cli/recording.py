@@ -160,9 +160,9 @@ class Recorder:
 
     def ended(self, status: int) -> None:
         """Note how the command ended, and close the files."""
-        from sqlmigrate.events import RunEnded  # noqa: PLC0415  most calls write no events
-
         if self.events is not None or (self.hooks is not None and self._begun):
+            from sqlmigrate.events import RunEnded  # noqa: PLC0415  most calls write no events
+
             error = self.failed
             of_script = error if isinstance(error, ExecutionError) else None
             self.note(

@@ -64,6 +64,8 @@ def command(
     if sum((steps is not None, to is not None, everything)) > 1:
         raise click.UsageError("give only one of --steps, --to and --all")
     early = app.connecting()
+    if early is not None and not dry_run:
+        engine.look(early, app.options())
     request = plan.RollbackRequest(
         migrations=migrations.of_project(app.config),
         to=to,

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.config.env_file import read_variables, require_own, that_count
 from sqlmigrate.config.find import FILE_NAMES, named_file, nearest_file
 from sqlmigrate.config.hooks import Hooks, with_table
 from sqlmigrate.config.values import PARSERS, SETTINGS, Order, is_path, is_utf8, parse_setting
@@ -196,6 +195,12 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
     path = parse_setting("env_file", *where) if where else None
     if path is None or where is None:
         return {}
+    from sqlmigrate.config.env_file import (  # noqa: PLC0415  few projects have such a file
+        read_variables,
+        require_own,
+        that_count,
+    )
+
     if not environ.get(name):
         require_own(path, where[2])
     there = read_variables(path)

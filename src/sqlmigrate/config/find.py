@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
@@ -73,6 +72,8 @@ def _is_file(path: Path) -> bool:
 
 
 def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:
+    import tomllib  # noqa: PLC0415  there may be no file
+
     try:
         text = read_bytes(path, anywhere=True).decode()
         if any(found[0].count(".") > _DEEPEST for found in _DOTTED.finditer(text)):

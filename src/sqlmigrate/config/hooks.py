@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +61,8 @@ def with_table(hooks: Hooks, table: Mapping[str, Any], folder: Path) -> Hooks:
 
 def _words(key: str, value: Any) -> tuple[str, ...]:
     """Read a command: words, or one text that is split as a shell does; no shell runs it."""
+    import shlex  # noqa: PLC0415  few projects have any hook
+
     try:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError as error:

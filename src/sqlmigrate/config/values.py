@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlmigrate.errors import ConfigError
-from sqlmigrate.files.patterns import PatternError, require_python
 from sqlmigrate.sql.directives import parse_duration, parse_lock_timeout
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ def _paths(value: Any, base: Path) -> tuple[Path, ...]:
 
 def _patterns(value: Any, base: Path) -> tuple[str, ...]:
     """Read regular expressions; a variable holds only one, since one may have a comma in it."""
+    from sqlmigrate.files.patterns import PatternError, require_python  # noqa: PLC0415  few projects have any
+
     found = (_text(value, base),) if isinstance(value, str) else _texts(value, base)
     for pattern in found:
         try:

@@ -212,7 +212,7 @@ def session(
 
 
 def settle(connection: Connection) -> None:
-    """Make the session ours, and `be_patient`; what another client of a pooler has left in it goes."""
+    """Make the session ours, and patient as `be_patient` does; what another client of a pooler has left in it goes."""
     settings = _OURS
     is_free = connection.info.transaction_status == pq.TransactionStatus.IDLE
     if isinstance(connection, silence.Session) and connection.pooled and is_free:
@@ -220,8 +220,7 @@ def settle(connection: Connection) -> None:
         connection.lent = True
         connection.execute("SET client_encoding TO 'UTF8'")
         settings = _own(connection)
-    connection.execute(_set_all(settings, "false"))
-    be_patient(connection)
+    connection.execute(_set_all(settings, "false") + f", {silence.settled()}".encode())
 
 
 def be_patient(connection: Connection) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +23,19 @@ def take_all_times(session: psycopg.Connection[Any]) -> None:
 class _Timestamp(TimestampLoader):
     def load(self, data: Buffer) -> datetime:
         """Return the time, or the first or last one that Python has."""
-        with suppress(psycopg.DataError):
+        try:
             return super().load(data)
-        return _end(data)
+        except psycopg.DataError:
+            return _end(data)
 
 
 class _Timestamptz(TimestamptzLoader):
     def load(self, data: Buffer) -> datetime:
         """Return the time, or the first or last one that Python has."""
-        with suppress(psycopg.DataError):
+        try:
             return super().load(data)
-        return _end(data).replace(tzinfo=UTC)
+        except psycopg.DataError:
+            return _end(data).replace(tzinfo=UTC)
 
 
 def _end(data: Buffer) -> datetime:

@@ -50,18 +50,37 @@ def preview(
 ) -> Preview:
     """Return what `run` would do, after the same checks, and change nothing.
 
-    `gate` is called once with the server and the request before the history is read; it raises to stop.
+    `gate` is called once with the server and the request before anything is planned; it raises to stop.
     """
     with session(conninfo, early=early) as connection:
-        info = probe(connection)
+        info, found = _looked(connection, options, early)
         gate(info, request)
         _require_tenant(connection, options)
-        found = history.read(connection, options.schema, owners=options.history_owners)
+        if found is None:
+            found = history.read(connection, options.schema, owners=options.history_owners)
         plan = planned(connection, replace(request, outcome=NO_PLAN), found, options)
         plan = _looked_around(connection, plan, found, options)
         plan = with_losses(connection, require_conditions(connection, plan, options, NO_PLAN), options)
     _require_runnable(plan)
     return Preview(plan, info, found)
+
+
+def look(early: Early, options: Options) -> None:
+    """Have a session that is being opened ask at once what a run asks first, with the same options."""
+
+    def question(connection: Connection) -> tuple[Options, ServerInfo, History]:
+        info = probe(connection)
+        return options, info, history.read(connection, options.schema, owners=options.history_owners)
+
+    early.ask(question)
+
+
+def _looked(connection: Connection, options: Options, early: Early | None) -> tuple[ServerInfo, History | None]:
+    """Return what `look` has found; else ask who and where we are, and no more."""
+    found = early.answer(connection) if early is not None else None
+    if found is None or found[0] != options:
+        return probe(connection), None
+    return found[1], found[2]
 
 
 def run(
@@ -80,15 +99,16 @@ def run(
     `gate` is called once with the server and the plan before anything is written; it raises to stop. Raises what
     `plan.make` raises, and ExecutionError at the first failing script: what ran before it stays, and its own
     transaction leaves nothing. A script outside a transaction that stopped half way goes on where it stopped.
-    A session that is being opened `early` is used. What is done is recorded as a new run, or `as_run`: a run of many
-    databases comes back to one under the same id. `after` is called when all scripts have run, under the same run lock,
-    or without one where there was nothing to run.
+    A session that is being opened `early` is used, with what it was to `look` at. What is done is recorded as a new
+    run, or `as_run`: a run of many databases comes back to one under the same id. `after` is called when all scripts
+    have run, under the same run lock, or without one where there was nothing to run.
     """
     with session(conninfo, early=early) as connection:
-        info = probe(connection)
+        info, found = _looked(connection, options, early)
         require_writable(info)
         _require_tenant(connection, options)
-        found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
+        if found is None:
+            found = history.read(connection, options.schema, owners=options.history_owners, writing=True)
         plan = _looked_around(connection, planned(connection, request, found, options), found, options)
         plan = with_losses(connection, require_conditions(connection, plan, options, request.outcome), options)
         if plan.steps:
@@ -98,26 +118,29 @@ def run(
         if not plan.steps:
             _do_after(after, None)
             return Result(plan, before=found)
-        from sqlmigrate.engine.attempts import Attempts  # noqa: PLC0415  most calls find nothing to do
-        from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  same
-        from sqlmigrate.events import ignore  # noqa: PLC0415  same
+        from sqlmigrate import runlock  # noqa: PLC0415  most calls find nothing to do
 
-        observer = observer or ignore
-        _require_runnable(plan)
-        attempts = Attempts(options, plan, request.single_transaction, as_run or history.Run())
-        with locked(conninfo, connection, options, observer, attempts) as (lock, found):
-            steps = _still_planned(plan, planned(connection, request, found, options))
-            here = at_server_of(conninfo, connection)
-            worker = Worker(
-                here, connection, info, options, attempts.observing(observer), lock, found,
-                resume_at=request.resume_at, run=attempts.run,
-            )  # fmt: skip
-            go = worker.run_together if request.single_transaction else worker.run_each
-            with attempts.kept(worker.watcher):
-                ran = go(steps, plan.operation)
-            if after is not None:
-                worker.watcher.rest()
-                _do_after(after, lock, ran)
+        with runlock.opened_early(conninfo, connection) as opened:
+            from sqlmigrate.engine.attempts import Attempts  # noqa: PLC0415  as above, and while the session is opened
+            from sqlmigrate.engine.worker import Worker  # noqa: PLC0415  same
+            from sqlmigrate.events import ignore  # noqa: PLC0415  same
+
+            observer = observer or ignore
+            _require_runnable(plan)
+            attempts = Attempts(options, plan, request.single_transaction, as_run or history.Run())
+            with locked(conninfo, connection, options, observer, attempts, early=opened) as (lock, found):
+                steps = _still_planned(plan, planned(connection, request, found, options))
+                here = at_server_of(conninfo, connection)
+                worker = Worker(
+                    here, connection, info, options, attempts.observing(observer), lock, found,
+                    resume_at=request.resume_at, run=attempts.run,
+                )  # fmt: skip
+                go = worker.run_together if request.single_transaction else worker.run_each
+                with attempts.kept(worker.watcher):
+                    ran = go(steps, plan.operation)
+                if after is not None:
+                    worker.watcher.rest()
+                    _do_after(after, lock, ran)
     return Result(plan, tuple(ran), found)
 
 
@@ -197,10 +220,17 @@ def require_conditions(connection: Connection, plan: Plan, options: Options, out
 
 def with_losses(connection: Connection, plan: Plan, options: Options) -> Plan:
     """Look for what the scripts of a plan take away from the data: nothing is asked where no word of theirs does."""
-    from sqlmigrate.sql.statement.takings import takes_something  # noqa: PLC0415  most calls find nothing to do
-
     runs = plan.runs()
-    if not any(run.script.refused is None and takes_something(run.script) for run in runs):
+    if not runs:
+        return plan
+    from sqlmigrate.sql.statement.taking_words import may_take  # noqa: PLC0415  most calls find nothing to do
+
+    suspects = [run.script for run in runs if run.script.refused is None and may_take(run.script)]
+    if not suspects:
+        return plan
+    from sqlmigrate.sql.statement.takings import takes_something  # noqa: PLC0415  most scripts take nothing
+
+    if not any(map(takes_something, suspects)):
         return plan
     from sqlmigrate.engine.losses.looking import losses_of  # noqa: PLC0415  most scripts take nothing
 
@@ -214,11 +244,16 @@ def _with_texts(connection: Connection, ids: frozenset[str], found: History, opt
 
 @contextmanager
 def locked(
-    conninfo: str, connection: Connection, options: Options, observer: Observer, attempts: Attempts | None = None
+    conninfo: str,
+    connection: Connection,
+    options: Options,
+    observer: Observer,
+    attempts: Attempts | None = None,
+    early: Early | None = None,
 ) -> Iterator[tuple[runlock.RunLock, History]]:
     """Hold the run lock, with the history tables in place and freshly read.
 
-    That a run with `attempts` begins is written on the lock's connection meanwhile.
+    That a run with `attempts` begins is written on the lock's connection meanwhile; `early` is that, being opened.
     """
     from sqlmigrate import runlock  # noqa: PLC0415  most calls find nothing to do
 
@@ -229,7 +264,7 @@ def locked(
 
     wait = options.wait_lock / 1000
     with runlock.held(
-        conninfo, options.schema, wait=wait, observer=observer, worker=connection, how_far=how_far
+        conninfo, options.schema, wait=wait, observer=observer, worker=connection, how_far=how_far, early=early
     ) as lock:
         found = history.read(connection, options.schema, owners=options.history_owners)
         if attempts is not None:

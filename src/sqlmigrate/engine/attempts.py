@@ -58,12 +58,15 @@ class Attempts:
         self._lock = lock
         self._writing = Writing(lock, self.options.schema, self.options.history_owners, self.run)
         if found.attempts:
-            self._send_begin()
+            self._sent = aside.send(lock, self._begin(self._writing))
 
     def begun(self, found: History, observer: Observer) -> None:
-        """Tell of runs that were killed, by what the history says of what they were to do."""
+        """Tell of runs that were killed, by what the history says of what they were to do.
+
+        A table that has just been made knows of none: that this run begins is written into it beside the first script.
+        """
         if not self._sent and found.attempts:
-            self._send_begin()
+            return
         rows = aside.answered(self._lock) if self._sent and self._lock else None
         if rows is None:
             self._writing = None
@@ -71,10 +74,8 @@ class Attempts:
         for row in rows:
             self._place(_Dead.read(row), found, observer)
 
-    def _send_begin(self) -> None:
-        ids = [step.migration_id for step in self.plan.steps]
-        if self._writing is not None and self._lock is not None:
-            self._sent = aside.send(self._lock, self._writing.begin(self.plan.operation, ids))
+    def _begin(self, writing: Writing) -> str:
+        return writing.begin(self.plan.operation, [step.migration_id for step in self.plan.steps])
 
     def _place(self, dead: _Dead, found: History, observer: Observer) -> None:
         """Find out at which migration a run was killed; one that had done everything is forgotten."""
@@ -96,6 +97,8 @@ class Attempts:
     def kept(self, watcher: Watcher) -> Iterator[None]:
         """Record how the run ends."""
         self._watcher = watcher
+        if self._writing is not None and not self._sent:
+            watcher.aside(self._begin(self._writing))
         try:
             yield
         except Error as error:

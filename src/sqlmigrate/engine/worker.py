@@ -12,9 +12,6 @@ import psycopg
 from sqlmigrate import history
 from sqlmigrate.connection import be_patient, server_message, silence
 from sqlmigrate.engine.lag import Lag
-from sqlmigrate.engine.stepwise.context import Context
-from sqlmigrate.engine.stepwise.journal import Sender, found_journal
-from sqlmigrate.engine.stepwise.stepper import Stepper
 from sqlmigrate.engine.transaction.commit import Changes, State, Turn, commit, may_go_along
 from sqlmigrate.engine.transaction.durable import Durability, left_open
 from sqlmigrate.engine.transaction.job import Tally, job_for, require_together, script_run
@@ -280,6 +277,10 @@ class Worker:
         return Listener(job.script_run, self.observer, patient=self.info.pooled)
 
     def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
+        from sqlmigrate.engine.stepwise.context import Context  # noqa: PLC0415  most scripts run in a transaction
+        from sqlmigrate.engine.stepwise.journal import Sender, found_journal  # noqa: PLC0415  same
+        from sqlmigrate.engine.stepwise.stepper import Stepper  # noqa: PLC0415  same
+
         stopped = self.found.half_way_of(job.migration_id)
         if stopped is not None and stopped.operation == job.operation:
             resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)

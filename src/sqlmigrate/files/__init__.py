@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from sqlmigrate.files.changed import Since, since
-from sqlmigrate.files.git import Git, GitError, root_of
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sqlmigrate.files.links import leads_out
 from sqlmigrate.files.lookup import program_on_path, upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
-from sqlmigrate.files.reading import folder_of_files, json_of, open_file, read_bytes, read_json, record
-from sqlmigrate.files.tracked import may_be_tracked
-from sqlmigrate.files.writing import (
-    make_folder,
-    move,
-    opened_to_append,
-    require_new,
-    write_new,
-    write_new_parts,
-    write_text,
-)
+from sqlmigrate.files.reading import folder_of_files, json_of, open_file, read_bytes, read_json, read_whole, record
+
+if TYPE_CHECKING:
+    from sqlmigrate.files.changed import Since, since
+    from sqlmigrate.files.git import Git, GitError, root_of
+    from sqlmigrate.files.tracked import may_be_tracked
+    from sqlmigrate.files.writing import (
+        make_folder,
+        move,
+        opened_to_append,
+        require_new,
+        write_new,
+        write_new_parts,
+        write_text,
+    )
+else:
+    _IN = {
+        **dict.fromkeys(("Since", "since"), "changed"),
+        **dict.fromkeys(("Git", "GitError", "root_of"), "git"),
+        "may_be_tracked": "tracked",
+    }
+
+    def __getattr__(name: str) -> Any:
+        """Import what few calls need when it is first asked for (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(name)
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_IN.get(name, 'writing')}"), name)
+        return value
+
 
 __all__ = [
     "Git",
@@ -34,6 +53,7 @@ __all__ = [
     "program_on_path",
     "read_bytes",
     "read_json",
+    "read_whole",
     "record",
     "require_new",
     "root_of",

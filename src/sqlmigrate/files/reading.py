@@ -51,6 +51,29 @@ def open_file(path: Path, *, pipe: bool = False, anywhere: bool = False, folder:
     has typed, a pipe, at which we would wait for whoever writes; and, unless `anywhere`, where a symbolic link of a
     repository leads out of it.
     """
+    return os.fdopen(_opened(path, pipe=pipe, anywhere=anywhere, folder=folder)[0], "rb")
+
+
+def read_whole(path: Path, most: int, *, folder: int | None = None) -> tuple[bytes | None, int]:
+    """Read a whole file at once, and give its size; None where that is more than `most` bytes.
+
+    One that grows meanwhile has a byte more than its size. Raises OSError as `open_file` does.
+    """
+    descriptor, size = _opened(path, folder=folder)
+    try:
+        if size > most:
+            return None, size
+        found = os.read(descriptor, size + 1)
+        if len(found) != size:  # it has changed, or comes in parts, as over a network
+            while len(found) <= size and (more := os.read(descriptor, size + 1 - len(found))):
+                found += more
+    finally:
+        os.close(descriptor)
+    return found, size
+
+
+def _opened(path: Path, *, pipe: bool = False, anywhere: bool = False, folder: int | None = None) -> tuple[int, int]:
+    """Open a file as `open_file` does; gives its descriptor and its size."""
     # What is looked at is what is opened: a pipe that has just taken a file's place does not hold us up.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | (0 if pipe else os.O_NONBLOCK)
     descriptor = None if folder is None else _in_folder(folder, path.name, flags)
@@ -59,11 +82,12 @@ def open_file(path: Path, *, pipe: bool = False, anywhere: bool = False, folder:
             raise OSError(ELOOP, f"a symbolic link leads out of the repository, to {target}; it is not followed")
         descriptor = os.open(path, flags)
     try:
-        _require_file(os.fstat(descriptor).st_mode, pipe=pipe)
+        found = os.fstat(descriptor)
+        _require_file(found.st_mode, pipe=pipe)
     except OSError:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "rb")
+    return descriptor, found.st_size
 
 
 def _in_folder(folder: int, name: str, flags: int) -> int | None:

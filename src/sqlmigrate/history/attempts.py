@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from sqlmigrate.connection import Connection
     from sqlmigrate.events import Blocker, Harm
-    from sqlmigrate.history.model import LogFilter, Run
+    from sqlmigrate.history.logged import LogFilter
+    from sqlmigrate.history.model import Run
 
 _MOST = 1_000
 """So many attempts are kept, the newest."""

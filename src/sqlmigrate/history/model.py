@@ -166,42 +166,6 @@ def _username() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class LogFilter:
-    """Which rows of the log are wanted: all of them where a part is None; `most` counts from the newest."""
-
-    migration_id: str | None = None
-    operation: str | None = None
-    since: str | None = None
-    until: str | None = None
-    most: int | None = None
-    run_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LogRow:
-    """One operation: when (UTC), what, by whom, from where, as which role, how long in milliseconds, and why.
-
-    What yoyo wrote has no roles, no duration and no tool version.
-    """
-
-    at: datetime
-    operation: str
-    migration_id: str | None
-    login_role: str | None
-    script_role: str | None
-    username: str | None
-    hostname: str | None
-    client_address: str | None
-    duration_ms: int | None
-    run_id: str | None
-    checksum: str | None
-    sha256: str | None
-    server_version: str | None
-    tool_version: str | None
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """Who runs: recorded with everything that one call of the command does."""
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from psycopg.rows import RowFactory
 
     from sqlmigrate.connection import Connection
-    from sqlmigrate.history.model import LogFilter, Run
+    from sqlmigrate.history.logged import LogFilter
+    from sqlmigrate.history.model import Run
 
 
 @dataclass(frozen=True, slots=True)

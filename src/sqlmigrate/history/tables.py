@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -11,10 +11,10 @@ from psycopg import pq, sql
 from psycopg.rows import dict_row
 
 from sqlmigrate import __version__, queries
-from sqlmigrate.connection import careful, typed_row
+from sqlmigrate.connection import careful
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import trust
-from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Texts
+from sqlmigrate.history.model import Applied, Entry, HalfWay, History, Texts
 from sqlmigrate.history.names import WRITTEN, compose, ours
 from sqlmigrate.migrations import migration_hash
 
@@ -36,7 +36,6 @@ _GRANT_WRITE = (
 _GRANT_CREATE = "GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
 # what is to be there for each of our queries
 _READ_OF_ROWS = ("_yoyo_migration", "applied", "meta", "journal")
-_READ_OF_LOG = ("_yoyo_log", "log")
 _CREATE_SCHEMA = "CREATE SCHEMA {schema} AUTHORIZATION {role}"
 
 
@@ -211,20 +210,6 @@ def _in_application_order(rows: Iterable[dict[str, Any]]) -> tuple[Applied, ...]
 
 def _time(row: Applied) -> str:
     return row.applied_at.isoformat() if row.applied_at else ""
-
-
-@careful()
-def read_log(connection: Connection, schema: str, wanted: LogFilter, *, owners: Collection[str] = ()) -> list[LogRow]:
-    """Read who did what, oldest first; raises what `read` raises, and HistoryError where there is no history yet."""
-    if read(connection, schema, owners=owners).version is None:
-        raise HistoryError(
-            f"there is no history in schema {schema} yet",
-            hint="the first `sqlmigrate apply` or `sqlmigrate mark` creates it; history_schema names another schema",
-        )
-    tables, query = ours(schema, owners), compose("log_rows", schema, with_values=True)
-    values, factory = asdict(wanted), typed_row(LogRow)
-    rows, _ = trust.read(connection, tables, query, values, locked=_READ_OF_LOG, row_factory=factory)
-    return rows[::-1]
 
 
 def upgrades(schema: str, version: int | None) -> list[sql.Composed]:

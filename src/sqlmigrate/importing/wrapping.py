@@ -11,7 +11,8 @@ from sqlmigrate.errors import Problem
 from sqlmigrate.migrations.model import ScriptRun
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.sql.directives import read_directives
-from sqlmigrate.sql.scan import skip_gap, split
+from sqlmigrate.sql.gap import skip_gap
+from sqlmigrate.sql.scan import split
 from sqlmigrate.sql.script import script_from_text
 from sqlmigrate.sql.statement.effect import Kind, classify
 

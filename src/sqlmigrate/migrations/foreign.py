@@ -93,7 +93,10 @@ def foreign_sections(script: Script) -> list[Problem]:
     """Refuse files of tools that keep both directions in one: all of it would run, the undo at once."""
     text = _tail(script) if script.text is None else script.text
     lowered = text.lower()
-    if not any(word in lowered for word in _SECTION_WORDS):
+    for word in _SECTION_WORDS:
+        if word in lowered:
+            break
+    else:
         return []
     found = ((words, match) for pattern, words in _SECTIONS if (match := re.search(pattern, text, re.MULTILINE)))
     return [

@@ -32,18 +32,17 @@ _WIDTH = 4  # digits that a number is told to have
 
 @dataclass(frozen=True, slots=True)
 class _Numbered:
-    """A script with the number that its name begins with: its parts as they are written, what parts them, the rest."""
+    """A script with the number that its name begins with: its parts as they are written, what parts them, the rest.
+
+    `value` is the number to compare; to Flyway, too, 1.0 is 1.
+    """
 
     path: Path
     prefix: str
     parts: tuple[str, ...]
     marks: tuple[str, ...]
     rest: str
-
-    @property
-    def value(self) -> tuple[int, ...]:
-        """The number to compare; to Flyway, too, 1.0 is 1."""
-        return _value(self.parts)
+    value: tuple[int, ...]
 
     @property
     def is_date(self) -> bool:
@@ -96,7 +95,7 @@ def misnumbered(paths: Sequence[Path], needed: Callable[[str], AbstractSet[str]]
     """
     numbered = list(filter(None, map(_numbered, paths)))
     found = [] if order == "natural" else [*_out_of_order([item for item in numbered if not item.is_date], needed)]
-    twice = [*_alike(paths, needed, order)]
+    twice = [*_alike(numbered, needed, order)]
     return [*found, *(_twice(*twice[0], more=len(twice) - 1) for _ in twice[:1])]
 
 
@@ -104,15 +103,16 @@ def doubled(
     paths: Sequence[Path], added: AbstractSet[Path], needed: Callable[[str], AbstractSet[str]], order: Order
 ) -> Iterator[Problem]:
     """Warn of each number that is there twice since one of the two scripts was `added`."""
-    return (_twice(*pair) for pair in _alike(paths, needed, order) if not added.isdisjoint(pair))
+    numbered = filter(None, map(_numbered, paths))
+    return (_twice(*pair) for pair in _alike(numbered, needed, order) if not added.isdisjoint(pair))
 
 
 def _alike(
-    paths: Sequence[Path], needed: Callable[[str], AbstractSet[str]], order: Order
+    numbered: Iterable[_Numbered], needed: Callable[[str], AbstractSet[str]], order: Order
 ) -> Iterator[tuple[Path, Path]]:
     """Yield each script that has the number of an earlier one, after that; see `misnumbered`."""
     seen: dict[tuple[str, tuple[int, ...]], Path] = {}
-    for item in filter(None, map(_numbered, paths)):
+    for item in numbered:
         if item.is_unique:
             first = seen.setdefault(("" if order == "natural" else item.prefix, item.value), item.path)
             if first is not item.path and first.stem not in needed(item.path.stem):
@@ -138,8 +138,10 @@ def _numbered(path: Path) -> _Numbered | None:
     if not (found := _NUMBER.match(path.stem)):
         return None
     text = found["flyway"] or found["plain"]
+    if text.isdecimal():
+        return _Numbered(path, found["v"] or "", (text,), (), found["rest"], (int(text),))
     parts = tuple(re.findall("[0-9]+", text))
-    return _Numbered(path, found["v"] or "", parts, tuple(re.findall("[._]", text)), found["rest"])
+    return _Numbered(path, found["v"] or "", parts, tuple(re.findall("[._]", text)), found["rest"], _value(parts))
 
 
 def _out_of_order(numbered: Sequence[_Numbered], needed: Callable[[str], AbstractSet[str]]) -> Iterator[Problem]:

@@ -2,8 +2,8 @@
 
 The order is that of the file names as text, as in yoyo, or natural: by the numbers that the names begin with.
 
-The graph and the order are yoyo's (https://ollycope.com/software/yoyo/), which is only asked to sort, and only where a
-file has `-- depends:`.
+The graph and the order are yoyo's (https://ollycope.com/software/yoyo/): of all that could come next, the first by name
+does. Nothing is sorted but by name where no file has `-- depends:`.
 """
 
 from __future__ import annotations
@@ -39,21 +39,33 @@ def in_order(migrations: Iterable[Migration], order: Order) -> list[Migration]:
     by_name = sorted(migrations, key=lambda migration: sort_key(migration.migration_id, order))
     if not any(migration.depends for migration in by_name):
         return by_name
-    from yoyo.topologicalsort import CycleError, topological_sort  # noqa: PLC0415  110 ms, only where it is needed
+    from graphlib import CycleError, TopologicalSorter  # noqa: PLC0415  only where it is needed
+    from heapq import heapify, heappop, heappush  # noqa: PLC0415  same
 
     known = {migration.migration_id: migration for migration in by_name}
     graph = {
         key: [name for name in migration.depends if name in known and migration.script.refused is None]
         for key, migration in known.items()
     }
+    names, sorter = list(known), TopologicalSorter(graph)
+    place = {name: at for at, name in enumerate(names)}
     try:
-        return [known[key] for key in topological_sort(known, graph)]
+        sorter.prepare()
     except CycleError as error:
-        circle = ", ".join(error.args[1])
-        problem = Problem(
-            f"these migrations depend on each other: {circle}", Place(known[error.args[1][0]].script.path)
-        )
+        circle = sorted(set(error.args[1]), key=place.__getitem__)
+        message = f"these migrations depend on each other: {', '.join(circle)}"
+        problem = Problem(message, Place(known[circle[0]].script.path))
         raise MigrationsError("the migrations cannot be put in order", [problem]) from None
+    ready = [place[name] for name in sorter.get_ready()]
+    heapify(ready)
+    ordered = []
+    while ready:
+        name = names[heappop(ready)]
+        ordered.append(known[name])
+        sorter.done(name)
+        for after in sorter.get_ready():
+            heappush(ready, place[after])
+    return ordered
 
 
 def dependency_problems(migration: Migration, found: Mapping[str, Migration], refused: set[str]) -> list[Problem]:

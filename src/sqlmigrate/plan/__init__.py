@@ -6,14 +6,29 @@ names.
 
 from __future__ import annotations
 
-from sqlmigrate.plan.back import dependents
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sqlmigrate.plan.edits import contradictions
-from sqlmigrate.plan.losses import Loss, open_losses, require_none
 from sqlmigrate.plan.make import make, texts_needed
 from sqlmigrate.plan.model import Plan, Running, State, Status
 from sqlmigrate.plan.order import out_of_order, said_of
 from sqlmigrate.plan.requests import NO_PLAN, ApplyRequest, Request, RollbackRequest
 from sqlmigrate.plan.states import edited, half_replaced, needs_attention, status
+
+if TYPE_CHECKING:
+    from sqlmigrate.plan.back import dependents
+    from sqlmigrate.plan.losses import Loss, open_losses, require_none
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import what few calls need when it is first asked for (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(name)
+        module = import_module(f"{__name__}.{'back' if name == 'dependents' else 'losses'}")
+        value = globals()[name] = getattr(module, name)
+        return value
+
 
 __all__ = [
     "NO_PLAN",

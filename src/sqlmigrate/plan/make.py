@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlmigrate.plan.back import plan_rollback, recorded_needed
 from sqlmigrate.plan.forward import plan_apply
 from sqlmigrate.plan.requests import ApplyRequest
 from sqlmigrate.plan.states import edited
@@ -22,6 +21,8 @@ def texts_needed(request: Request, history: History) -> frozenset[str]:
     """
     if isinstance(request, ApplyRequest):
         return edited(request.migrations, history)
+    from sqlmigrate.plan.back import recorded_needed  # noqa: PLC0415  most calls apply
+
     return recorded_needed(request, history)
 
 
@@ -33,4 +34,6 @@ def make(request: Request, history: History) -> Plan:
     """
     if isinstance(request, ApplyRequest):
         return plan_apply(request, history)
+    from sqlmigrate.plan.back import plan_rollback  # noqa: PLC0415  most calls apply
+
     return plan_rollback(request, history)

@@ -29,12 +29,14 @@ def ahead(migrations: Migrations, history: History) -> list[str]:
     def key(name: str) -> Any:
         return sort_key(name, migrations.order)
 
-    last = max(key(item.migration_id) for item in migrations.ordered)
-    gone = (
+    gone = [
         row.migration_id
         for row in history.applied
         if migrations.get(row.migration_id) is None and row.migration_id not in migrations.replaced
-    )
+    ]
+    if not gone:
+        return []
+    last = max(key(item.migration_id) for item in migrations.ordered)
     return sorted((name for name in gone if key(name) > last), key=key)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -25,13 +24,7 @@ def status(migrations: Migrations, history: History) -> list[Status]:
     The history holds the recorded scripts of those that `edited` names, so that an edit of comments alone is seen.
     """
     theirs = set(ahead(migrations, history))
-    applied = [
-        replace(
-            _applied_status(row, migrations.get(row.migration_id), history, theirs),
-            replaced=migrations.replaced.get(row.migration_id),
-        )
-        for row in history.applied
-    ]
+    applied = [_applied_status(row, migrations, history, theirs) for row in history.applied]
     done = {row.migration_id for row in history.applied}
     begun = [item for item in history.half_way if item.operation == "apply" and item.migration_id not in done]
     half_way = [
@@ -92,23 +85,26 @@ def needs_attention(item: Status) -> bool:
     return not_done or (item.missing and not item.ahead) or (item.edited and not item.comments_only)
 
 
-def _applied_status(row: Applied, migration: Migration | None, history: History, newer: Collection[str]) -> Status:
-    stopped = history.half_way_of(row.migration_id)
+def _applied_status(row: Applied, migrations: Migrations, history: History, newer: Collection[str]) -> Status:
+    name = row.migration_id
+    stopped = history.half_way_of(name) if history.half_way else None
     state = State.HALF_WAY if stopped else State.MARKED if row.marked else State.APPLIED
+    migration, replaced = migrations.get(name), migrations.replaced.get(name)
     if migration is None:
-        return Status(row.migration_id, state, None, row, stopped=stopped, ahead=row.migration_id in newer)
+        return Status(name, state, None, row, stopped=stopped, ahead=name in newer, replaced=replaced)
     changed = _edited(row, migration)
     rollback = migration.rollback.checksum if migration.rollback else None
     rollback_edited = row.checksum is not None and row.rollback_checksum != rollback
     return Status(
-        row.migration_id,
+        name,
         state,
         migration,
         row,
         edited=changed,
         rollback_edited=rollback_edited,
         stopped=stopped,
-        comments_only=changed and _same_statements(history.text_of(row.migration_id).script, migration.script.text),
+        comments_only=changed and _same_statements(history.text_of(name).script, migration.script.text),
+        replaced=replaced,
     )
 
 

@@ -1,5 +1,5 @@
 -- name: try
-SELECT pg_catalog.pg_try_advisory_lock(%s)
+SELECT pg_catalog.pg_try_advisory_lock(%s), pg_catalog.pg_backend_pid()
 
 -- name: holder
 -- a prepared transaction keeps the lock without a session: it stands with process id 0, and with its name as application

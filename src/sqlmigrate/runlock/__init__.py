@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from sqlmigrate.runlock.lock import RunLock, held, holder_of, lock_key, to_free
+from sqlmigrate.runlock.lock import RunLock, held, holder_of, lock_key, opened_early, to_free
 
-__all__ = ["RunLock", "held", "holder_of", "lock_key", "to_free"]
+__all__ = ["RunLock", "held", "holder_of", "lock_key", "opened_early", "to_free"]

@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 from sqlmigrate import queries
 from sqlmigrate.connection import session, settle
 from sqlmigrate.connection.address import at_server_of, cluster_of
+from sqlmigrate.connection.early import Early
 from sqlmigrate.connection.poolers import is_pooled, refuse_transaction_pooler
 from sqlmigrate.connection.silence import SECONDS, is_farewell, is_readable, limited
 from sqlmigrate.errors import ConnectionFailed, RunLockBusy
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import BatchesOfOthers, Observer
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_NAME = "sqlmigrate: run lock"
 
 
 class RunLock:
@@ -80,6 +82,16 @@ def lock_key(schema: str) -> int:
 
 
 @contextmanager
+def opened_early(conninfo: str, worker: Connection) -> Iterator[Early]:
+    """Open the lock's session while something else is done; it is closed behind the block if nobody has taken it."""
+    early = Early(at_server_of(conninfo, worker), application_name=_NAME)
+    try:
+        yield early
+    finally:
+        early.leave()
+
+
+@contextmanager
 def held(
     conninfo: str,
     schema: str,
@@ -88,22 +100,23 @@ def held(
     observer: Observer = ignore,
     worker: Connection | None = None,
     how_far: Callable[[], BatchesOfOthers | None] = lambda: None,
+    early: Early | None = None,
 ) -> Iterator[RunLock]:
     """Hold the run lock for a block; waits up to `wait` seconds, then raises RunLockBusy naming the holder.
 
-    `how_far` tells how far the batches of the other run are.
+    `how_far` tells how far the batches of the other run are; `early` is the session for it (`opened_early`).
 
     With the worker's session given, a pooler in transaction mode is refused first: a lock would stay with it for ever.
     So is a proxy that shares out sessions among servers: the lock would be on another one than the scripts.
     """
     where = conninfo if worker is None else at_server_of(conninfo, worker)
-    with session(where, application_name="sqlmigrate: run lock") as connection:
+    with session(where, application_name=_NAME, early=early) as connection:
         if worker is not None and is_pooled(worker):
             refuse_transaction_pooler(worker, connection)
         settle(connection)
-        _acquire(connection, lock_key(schema), wait, observer, how_far)
+        pid = _acquire(connection, lock_key(schema), wait, observer, how_far)
         if worker is not None:
-            _require_seen(connection, worker, lock_key(schema))
+            _require_seen(pid, worker, lock_key(schema))
         yield RunLock(connection, None if worker is None else _cluster(connection))
 
 
@@ -119,13 +132,15 @@ def _cluster(connection: Session) -> int | None:
 
 def _acquire(
     connection: Session, key: int, wait: float, observer: Observer, how_far: Callable[[], BatchesOfOthers | None]
-) -> None:
+) -> int:
+    """Take the lock; gives the server process that holds it."""
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:
         with limited(connection, SECONDS):  # neither question waits for anything
-            if _try(connection, key):
-                return
+            ((is_held, pid),) = connection.execute(queries.load("runlock")["try"], [key]).fetchall()
+            if is_held:
+                return int(pid)
             holder = holder_of(connection, key)
         left = deadline - time.monotonic()
         if left <= 0:
@@ -140,9 +155,8 @@ def _acquire(
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _require_seen(connection: Session, worker: Connection, key: int) -> None:
-    """Raise ConnectionFailed where the worker does not see the lock that we hold: it is on another server."""
-    ((pid,),) = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchall()
+def _require_seen(pid: int, worker: Connection, key: int) -> None:
+    """Raise ConnectionFailed where the worker does not see the lock that a process holds: it is on another server."""
     ((seen,),) = worker.execute(queries.load("runlock")["is_held"], halves(key) | {"pid": pid}).fetchall()
     if not seen:
         raise ConnectionFailed(
@@ -171,11 +185,6 @@ def to_free(holder: LockHolder | None, ours: str | None = None) -> str:
         f"it goes away with its session; if {doubt}that run is dead and a pooler keeps its session, end it with "
         f"SELECT pg_terminate_backend({pid})"
     )
-
-
-def _try(connection: Connection, key: int) -> bool:
-    row = connection.execute(queries.load("runlock")["try"], [key]).fetchone()
-    return bool(row and row[0])
 
 
 def holder_of(connection: Connection, key: int) -> LockHolder | None:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Problem
+from sqlmigrate.sql.gap import skip_gap
 from sqlmigrate.sql.position import place_at
-from sqlmigrate.sql.scan import skip_gap, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 DIRECTIVE = re.compile(r"--[ \t]*(depends|transactional|sqlmigrate)[ \t]*:[ \t]*(.*?)[ \t]*")
+_WORDS = re.compile("depends|transactional|sqlmigrate")
 _COMMENT = re.compile(r"/\*|--[^\n\r]*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 REMARK = re.compile(r"--[ \t]*(sqlmigrate-(\w+))[ \t]*(:?)(.*?)[ \t\r]*")
@@ -62,6 +63,10 @@ class Directives:
     unused_for: int | None = None
     replaces: tuple[str, ...] = ()
     offsets: Mapping[tuple[str, str], int] = field(default_factory=dict, repr=False, compare=False)
+
+
+SILENT = Directives()
+"""Those of a script that says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ def parse_lock_timeout(text: str) -> int:
 def read_directives(path: Path, text: str) -> tuple[Directives, list[Problem]]:
     """Read the directives of a script and every problem in them."""
     block_end = skip_gap(text, 0)
+    if not _WORDS.search(text, 0, block_end) and text.find("sqlmigrate", block_end) < 0:
+        return SILENT, []
     values: dict[str, object] = {}
     offsets: dict[tuple[str, str], int] = {}
     problems: list[Problem] = []
@@ -151,6 +158,8 @@ def line_comments(pattern: re.Pattern[str], text: str, start: int, end: int) -> 
 
 def gaps(text: str, begin: int) -> list[tuple[int, int]]:
     """Return what lies between the statements and their COPY data: white space and comments."""
+    from sqlmigrate.sql.scan import split  # noqa: PLC0415  few scripts are taken apart for what stands in them
+
     pieces = list(split(text))
     gaps, position = [], begin
     for piece in pieces:
@@ -161,7 +170,7 @@ def gaps(text: str, begin: int) -> list[tuple[int, int]]:
 
 def _misplaced(path: Path, text: str, block_end: int) -> list[Problem]:
     """Report directives of ours behind the first statement: they would silently do nothing."""
-    if "sqlmigrate" not in text[block_end:]:
+    if text.find("sqlmigrate", block_end) < 0:
         return []
     message = "a `-- sqlmigrate:` directive counts only above the first statement; move it up"
     found = (match for start, end in gaps(text, block_end) for match in line_comments(DIRECTIVE, text, start, end))

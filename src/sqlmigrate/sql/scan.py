@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlmigrate.sql.gap import SPACE, comment_end, skip_gap
 from sqlmigrate.sql.source import CopyData, Source
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _STEP = r"""[^'"$\-/;()\\]++|(?<![eE])'[^']*+'|"[^"]*+"|-(?!-)|/(?!\*)|\$(?=[0-9
 # Groups are atomic, `(?>(?:...)*)`, and not possessive, `(?:...)*+`: Python up to 3.11.4 gives a step back (gh-106052).
 _PLAIN = re.compile(rf"(?:{_STEP}|--[^\n\r]*+|\((?>(?:{_STEP})*)\)){{1,100000}}")
 _WORD_OR_SPECIAL = re.compile(rf"""['"$;()\\]|--|/\*|{_START}{_TAIL}*""")
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
 _LINE_COMMENT = re.compile(r"--[^\n\r]*")
 _STRING = re.compile(r"'[^']*+'")  # a doubled quote reads as two strings side by side, which splits alike
 _ESCAPE_STRING = re.compile(r"'(?>(?:[^'\\]++|''|\\.)*)'", re.DOTALL)
@@ -38,10 +38,8 @@ _DOLLAR_TAG = re.compile(rf"\$(?:{_START}{_TAG_TAIL}*)?\$")
 _IDENTIFIER_TAIL = re.compile(_TAIL)
 _IDENTIFIER_REST = re.compile(rf"{_TAIL}*+")
 _NUMBERS = re.compile(r"(?>(?:\$?[0-9]++)*)")  # `1e5$$` and `1_000$$` are names to PostgreSQL's scanner
-_SPACE = " \t\n\r\f\v"  # PostgreSQL's white space: all other kinds are letters to it
-_GAP = re.compile(rf"(?:[{_SPACE}]++|--[^\n\r]*+)+")
 _WORD = re.compile(rf"{_START}{_TAIL}*")
-_NEXT_WORD = re.compile(rf"[{_SPACE}]*+({_START}{_TAIL}*)")
+_NEXT_WORD = re.compile(rf"[{SPACE}]*+({_START}{_TAIL}*)")
 _META_LINE = re.compile(r"\\[^\n]*")
 _SKIPPED_META = re.compile(r"\\(?:un)?restrict[ \t]+[A-Za-z0-9]+[ \t\r]*(?=\n|\Z)")
 _COPY_FROM_STDIN = re.compile(r"\bfrom\s+std(?:in|out)\b", re.IGNORECASE)  # the grammar takes FROM STDOUT for a slip
@@ -127,7 +125,7 @@ def split(script: str | Source) -> Iterator[Piece]:
 
 def _piece(source: Source, start: int, stop: int, line: int, column: int) -> tuple[Piece, int]:
     """Make a piece, and give the index behind it."""
-    statement = source.text[start:stop].rstrip(_SPACE)
+    statement = source.text[start:stop].rstrip(SPACE)
     offset = source.offset + start
     if not is_copy_from_stdin(statement):
         return Piece(statement, offset, line, column), min(stop + 1, len(source.text))
@@ -155,19 +153,6 @@ def _moved(text: str, last: int, start: int, line: int, column: int) -> tuple[in
     if not lines:
         return line, column + start - last
     return line + lines, start - text.rfind("\n", last, start)
-
-
-def skip_gap(text: str, position: int) -> int:
-    """Return the offset of the first character that is neither white space nor comment; an open comment is one."""
-    while True:
-        if gap := _GAP.match(text, position):
-            position = gap.end()
-        if not text.startswith("/*", position):
-            return position
-        try:
-            position = _block_comment_end(text, position)
-        except _ScanError:
-            return position
 
 
 def leading_words(text: str, count: int, *, start: int = 0) -> list[str]:
@@ -312,7 +297,7 @@ def _token_end(text: str, at: int, mark: str, floor: int) -> int:
     if mark == '"':
         return _closed(_QUOTED_NAME, text, at, "this quoted name is never closed")
     if mark == "/*":
-        return _block_comment_end(text, at)
+        return _comment_end(text, at)
     if mark == "\\":
         raise _ScanError(_meta_message(text, at), at, is_open="\n" not in text[at : at + _LINE])
     return at + 1
@@ -367,14 +352,10 @@ def _line_comment_end(text: str, at: int) -> int:
     return hit.end() if hit else at
 
 
-def _block_comment_end(text: str, at: int) -> int:
-    depth, position = 0, at
-    while edge := _COMMENT_EDGE.search(text, position):
-        position = edge.end()
-        depth += 1 if edge[0] == "/*" else -1
-        if depth == 0:
-            return position
-    raise _ScanError("this comment is never closed", at)
+def _comment_end(text: str, at: int) -> int:
+    if (end := comment_end(text, at)) is None:
+        raise _ScanError("this comment is never closed", at)
+    return end
 
 
 def _end_of_line(text: str, at: int) -> int:

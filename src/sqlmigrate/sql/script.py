@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import os
-from collections import deque
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Place, Problem, ScriptError
-from sqlmigrate.files import open_file, read_bytes
-from sqlmigrate.sql.batches import batch_problems
+from sqlmigrate.files import read_bytes, read_whole
+from sqlmigrate.sql.digests import BOM, Digests, changed, digests_of
 from sqlmigrate.sql.directives import Directives, read_directives
 from sqlmigrate.sql.position import line_at, line_column, place_at
-from sqlmigrate.sql.scan import Piece, split
 from sqlmigrate.sql.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from sqlmigrate.sql.scan import Piece
     from sqlmigrate.sql.source import CopyData
 
 HELD_MAX = 4 << 20
@@ -31,10 +28,6 @@ Then each part must be what it was when the script was first read through, befor
 """
 
 _PIECES_KEPT_MAX = 1 << 16  # characters up to which a script is taken apart once, for the check and for the run
-_BOM = codecs.BOM_UTF8
-_CHUNK = 1 << 18
-_UNDER_WAY = 4  # parts that wait for their digest: one would have the reader wait for the GIL's next turn
-_LINE_SHOWN = 1000  # bytes of a line that are shown behind a bad one
 _HEAD = 1 << 16  # of a large script, the directives stand in the first 64 kB
 
 
@@ -102,17 +95,19 @@ class Script:
 
         Any other time, each part is compared before it is given.
         """
+        from sqlmigrate.sql.streamed import compared, metered, opened, reader  # noqa: PLC0415  few are large
+
         if self._digests:
-            with _opened(self.path) as file:
-                same = _compared(self.path, file, self._digests[0].marks)
-                yield _reader(self.path, self.size, same, lambda *_: None)
+            with opened(self.path) as file:
+                same = compared(self.path, file, self._digests[0].marks)
+                yield reader(self.path, self.size, same, lambda *_: None)
             return
-        with _metered(self.path, self.size) as (read, digests):
+        with metered(self.path, self.size) as (read, digests):
             yield read
             if not read():  # else what follows was not read, so there are no digests
                 found = digests()
                 if found.marks[: len(self._head)] != self._head:  # whose directives count
-                    raise _changed(self.path)
+                    raise changed(self.path)
                 self._digests[:] = [found]
 
     def require_unchanged(self) -> None:
@@ -179,168 +174,9 @@ class Script:
         return Place(self.path) if self.text is None or offset is None else place_at(self.path, self.text, offset)
 
 
-@dataclass(frozen=True, slots=True)
-class Digests:
-    """Both digests of a script; see `Script`. `marks` are the SHA-256 of its bytes up to the end of each part."""
-
-    checksum: str
-    sha256: str
-    marks: tuple[bytes, ...] = ()
-
-
-class _Meter:
-    """Take both digests of a file while it is read; they are one until a byte order mark or a CR tells them apart."""
-
-    def __init__(self) -> None:
-        self._raw = hashlib.sha256()
-        self._normal: hashlib._Hash | None = None
-        self._held = b""
-        self._marks: list[bytes] = []
-
-    def update(self, raw: bytes, first: bool) -> None:  # noqa: FBT001  one call, in `_reader`
-        """Take the next bytes into both digests."""
-        body = raw.removeprefix(_BOM) if first else raw
-        if self._normal is None and (b"\r" in raw or len(body) < len(raw)):
-            self._normal = self._raw.copy()
-        self._raw.update(raw)
-        self._marks.append(self._raw.digest())
-        if self._normal is not None:
-            body = self._held + body
-            self._held = b"\r" if body.endswith(b"\r") else b""  # its LF may come with the next bytes
-            self._normal.update(body[: len(body) - len(self._held)].replace(b"\r\n", b"\n"))
-
-    def digests(self) -> Digests:
-        """Return the digests of all that was taken."""
-        sha256 = self._raw.hexdigest()
-        if self._normal is None:
-            return Digests(sha256, sha256, tuple(self._marks))
-        self._normal.update(self._held)
-        self._held = b""
-        return Digests(self._normal.hexdigest(), sha256, tuple(self._marks))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Callable[[int], bytes]]:
-    """Yield a function that reads the next bytes of a file; it raises ScriptError where that cannot be done."""
-    with ExitStack() as stack:
-        with _read_errors(path):
-            file = stack.enter_context(open_file(path))
-
-        def read(size: int) -> bytes:
-            with _read_errors(path):
-                return file.read(size)
-
-        yield read
-
-
-@contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ScriptError(f"cannot be read: {error.strerror}", place=Place(path)) from None
-
-
-def _changed(path: Path) -> ScriptError:
-    return ScriptError("the file changed since it was checked; run the command again", place=Place(path))
-
-
-def _compared(path: Path, read: Callable[[int], bytes], marks: Iterable[bytes]) -> Callable[[int], bytes]:
-    """Read on only as long as a file is what it was when its marks were taken, in parts of the same size."""
-    digest, left = hashlib.sha256(), iter(marks)
-
-    def compared(size: int) -> bytes:
-        raw = read(size)
-        digest.update(raw)
-        if next(left, None) != (digest.digest() if raw else None):
-            raise _changed(path)
-        return raw
-
-    return compared
-
-
-@contextmanager
-def _metered(path: Path, size: int) -> Iterator[tuple[Callable[[], str], Callable[[], Digests]]]:
-    """Read a large file part by part; a thread digests each part (without the GIL) while it is worked on.
-
-    The second function gives the digests of what was read.
-    """
-    from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415  only for large scripts
-
-    meter = _Meter()
-    under_way: deque[Future[None]] = deque()
-
-    def take(raw: bytes, first: bool) -> None:  # noqa: FBT001  as `_Meter.update`
-        under_way.append(pool.submit(meter.update, raw, first))
-        if len(under_way) > _UNDER_WAY:
-            under_way.popleft().result()
-
-    def digests() -> Digests:
-        for part in under_way:
-            part.result()
-        return meter.digests()
-
-    with _opened(path) as read, ThreadPoolExecutor(1) as pool:
-        yield _reader(path, size, read, take), digests
-
-
-def _reader(
-    path: Path, size: int, read: Callable[[int], bytes], take: Callable[[bytes, bool], None]
-) -> Callable[[], str]:
-    """Return a function that reads the next part of a file as text; it raises ScriptError where that is none.
-
-    `take` gets the bytes of each part, and whether it is the first. A file that turns out to have more than the `size`
-    that it was said to have is refused: it might grow for ever.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    offset = 0  # of the next byte in the file
-
-    def part() -> str:
-        nonlocal offset
-        while raw := read(_CHUNK):
-            first, begin = offset == 0, offset - len(decoder.getstate()[0])
-            take(raw, first)
-            offset += len(raw)
-            if offset > size:
-                raise _changed(path)
-            body = raw.removeprefix(_BOM) if first else raw
-            text = _decode(path, decoder, body, begin + len(raw) - len(body))
-            if text:
-                return text
-        _decode(path, decoder, b"", offset - len(decoder.getstate()[0]), final=True)
-        return ""
-
-    return part
-
-
-def _decode(path: Path, decoder: codecs.IncrementalDecoder, raw: bytes, begin: int, *, final: bool = False) -> str:
-    """Decode bytes of which the first, with what the decoder holds, is at `begin` of the file."""
-    try:
-        text = decoder.decode(raw, final)
-    except UnicodeDecodeError as error:
-        message = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        raise ScriptError(message, place=_byte_place(path, begin + error.start, is_text=False)) from None
-    if (nul := text.find("\0")) >= 0:
-        place = _byte_place(path, begin + len(text[:nul].encode()), is_text=True)
-        raise ScriptError("a NUL character would cut the script short; remove it", place=place)
-    return text
-
-
-def _byte_place(path: Path, offset: int, *, is_text: bool) -> Place:
-    """Return the place of a byte of a file: everything before it is good UTF-8, and so is it where `is_text`."""
-    line, tail = 1, b""
-    with _read_errors(path), open_file(path) as file:
-        while offset > 0 and (raw := file.read(min(_CHUNK, offset))):
-            offset -= len(raw)
-            line += raw.count(b"\n")
-            tail = (tail + raw).rpartition(b"\n")[2]
-        rest = codecs.utf_8_decode(file.readline(_LINE_SHOWN).rstrip(b"\r\n"), "ignore")[0] if is_text else ""
-    before = tail.removeprefix(_BOM if line == 1 else b"").decode(errors="replace")
-    return Place(path, line, len(before) + 1, before + rest)
-
-
 def _refined(source: Source) -> Iterator[Piece]:
-    from sqlmigrate.sql.statement.parse import refine  # noqa: PLC0415  a script that does not run is not taken apart
+    from sqlmigrate.sql.scan import Piece, split  # noqa: PLC0415  a script that does not run is not taken apart
+    from sqlmigrate.sql.statement.parse import refine  # noqa: PLC0415  same
 
     for piece in split(source):
         parts = refine(piece.text) if piece.problem is None else []
@@ -379,20 +215,35 @@ def read_script(path: Path, folder: int | None = None) -> tuple[Script, list[Pro
     Raises ScriptError where the file cannot be read as text at all: not UTF-8, or a NUL character, at which both
     libpg_query and the wire protocol would silently cut it short. Of a large one, only the first part is read here.
     """
-    meter = _Meter()
-    parts: list[str] = []
     try:
-        with open_file(path, folder=folder) as file:
-            size = os.fstat(file.fileno()).st_size
-            part = _reader(path, size, file.read, meter.update)
-            while (not parts or size <= HELD_MAX) and (text := part()):
-                parts.append(text)
+        raw, size = read_whole(path, HELD_MAX, folder=folder)
     except OSError as error:
         raise ScriptError(f"cannot be read: {error.strerror}", place=Place(path)) from None
-    text = "".join(parts)
-    if size > HELD_MAX:
+    if raw is None:
+        from sqlmigrate.sql.streamed import head  # noqa: PLC0415  few scripts are large
+
+        text, size, marks = head(path, folder)
         directives, problems = read_directives(path, text[:_HEAD])
-        return Script(path, None, size, directives, _head=meter.digests().marks), problems
+        return Script(path, None, size, directives, _head=marks), problems
+    if len(raw) > size:
+        raise changed(path)
+    text = _text(path, raw)
     directives, problems = read_directives(path, text)
-    problems += batch_problems(path, text)
-    return Script(path, text, size, directives, _digests=[meter.digests()]), problems
+    if "sqlmigrate-" in text:
+        from sqlmigrate.sql.batches import batch_problems  # noqa: PLC0415  few scripts run in batches
+
+        problems += batch_problems(path, text)
+    return Script(path, text, size, directives, _digests=[digests_of(raw)]), problems
+
+
+def _text(path: Path, raw: bytes) -> str:
+    """Return the bytes of a whole file as text, without a byte order mark; raises ScriptError where they are none."""
+    try:
+        text = raw.removeprefix(BOM).decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        from sqlmigrate.sql.streamed import require_text  # noqa: PLC0415  only for a mistake
+
+        require_text(path, raw)
+    return text

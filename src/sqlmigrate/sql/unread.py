@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate.errors import Problem
 from sqlmigrate.sql.directives import DIRECTIVE, KEYS, PAIR, gaps, line_comments
+from sqlmigrate.sql.gap import skip_gap
 from sqlmigrate.sql.position import place_at
-from sqlmigrate.sql.scan import skip_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

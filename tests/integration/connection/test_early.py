@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -55,3 +57,37 @@ def test_what_is_wrong_is_told_when_it_is_taken(database):
         connection.session(early.conninfo, early=early),
     ):
         pass
+
+
+def test_it_answers_what_it_is_asked_while_it_is_opened(database):
+    early = Early(database.conninfo)
+    early.ask(lambda session: session.execute("SELECT 1").fetchone())
+    with connection.session(database.conninfo, early=early) as session:
+        assert early.answer(session) == (1,)
+        with connection.session(database.conninfo, early=early) as other:
+            assert early.answer(other) is None
+
+
+def test_a_question_that_fails_leaves_the_session_as_it_was(database):
+    early = Early(database.conninfo)
+    early.ask(lambda session: session.execute("SELECT 1 / 0"))
+    with connection.session(database.conninfo, early=early) as session:
+        assert early.answer(session) is None
+        assert session.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_one_that_is_left_while_it_is_asked_is_closed_behind_the_answer(database, sessions):
+    asked, go_on = Event(), Event()
+
+    def question(session):
+        asked.set()
+        go_on.wait()
+        return session.execute("SELECT 1").fetchone()
+
+    early = Early(database.conninfo)
+    early.ask(question)
+    asked.wait()
+    early.leave()
+    assert sessions() == 1
+    go_on.set()
+    wait_until(lambda: sessions() == 0)

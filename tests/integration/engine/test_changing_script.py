@@ -11,7 +11,7 @@ import pytest
 
 from sqlmigrate.errors import Error, HalfWayError, ScriptError
 from sqlmigrate.events import Event, Notice, ScriptStarted
-from sqlmigrate.sql import script, source
+from sqlmigrate.sql import script, source, streamed
 from support.stepwise import OUTSIDE
 
 STATEMENTS = 60
@@ -33,7 +33,7 @@ ON_OPEN_FILE = {"replaced", "removed"}  # these leave the file as it is for whoe
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let 64 kB be a large script, read in parts of 4 kB."""
     monkeypatch.setattr(script, "HELD_MAX", 1 << 16)
-    monkeypatch.setattr(script, "_CHUNK", 1 << 12)
+    monkeypatch.setattr(streamed, "_CHUNK", 1 << 12)
     monkeypatch.setattr(source, "_CHUNK", 1 << 12)
 
 

@@ -9,10 +9,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from sqlmigrate import connection, runlock
+from sqlmigrate import connection, engine, runlock
+from sqlmigrate.connection.early import Early
 from sqlmigrate.errors import ConnectionFailed, ExecutionError, RunLockBusy
 from sqlmigrate.events import ScriptFinished, ScriptStarted, WaitingForRunLock
 from sqlmigrate.migrations import migration_hash
+from sqlmigrate.plan import ApplyRequest
 from sqlmigrate.runlock import blockers, held
 from support.runner import Runner, ids
 from support.sessions import beside, is_there, wait_for_blocked
@@ -42,6 +44,22 @@ def test_runs_at_once_apply_each_script_exactly_once(runner, conn, count):
     assert sorted(ran) == names
     assert [row[0] for row in conn.execute("SELECT migration FROM times").fetchall()] == names
     assert runner.applied() == names
+
+
+def test_what_was_looked_at_early_is_looked_at_again_under_the_run_lock(runner):
+    runner.write("a", "CREATE TABLE a ();")
+    request, options = runner.request(ApplyRequest, {}), runner.options({})
+    early = Early(runner.conninfo)
+    engine.look(early, options)
+    early._thread.join()
+    another(runner).apply()
+
+    planned = []
+    result = engine.run(runner.conninfo, request, options, gate=lambda _, plan: planned.append(plan), early=early)
+
+    assert [len(plan.steps) for plan in planned] == [1]
+    assert ids(result) == []
+    assert runner.applied() == ["a"]
 
 
 def test_rollbacks_at_once_roll_back_once(runner, conn):

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from sqlmigrate.server import Binaries, PrivateServer, ephemeral, find_program
-from sqlmigrate.sql.scan import skip_gap
+from sqlmigrate.sql.gap import skip_gap
 from sqlmigrate.sql.script import read_script
 from support.corpus import rich_schema
 from support.corpus_scripts import SCRIPTS

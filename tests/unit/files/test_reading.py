@@ -18,7 +18,7 @@ import pytest
 
 from sqlmigrate.config import load as load_config
 from sqlmigrate.errors import Error
-from sqlmigrate.files import open_file, read_json, record
+from sqlmigrate.files import open_file, read_json, read_whole, record
 from sqlmigrate.files.reading import SMALL
 from sqlmigrate.migrations import Migrations, load
 from sqlmigrate.review.statistics import from_file
@@ -147,10 +147,18 @@ def test_a_script_that_grows_while_it_is_read_is_refused(root, name, large, monk
     def open_growing(path: Path, **more: Any) -> IO[Any]:
         return Growing(path) if path == root / name else open_file(path, **more)
 
-    monkeypatch.setattr("sqlmigrate.sql.script.open_file", open_growing)
+    def read_growing(descriptor: int, size: int) -> bytes:
+        if os.path.sameopenfile(descriptor, there):
+            os.write(there, b"-- and more\n")
+        return read(descriptor, size)
+
+    read, there = os.read, os.open(root / name, os.O_WRONLY | os.O_APPEND)
+    monkeypatch.setattr("sqlmigrate.sql.streamed.open_file", open_growing)
+    monkeypatch.setattr(os, "read", read_growing)
 
     with pytest.raises(Error) as caught:
         READERS[name](root)
+    os.close(there)
     said = [caught.value.message, *(problem.message for problem in getattr(caught.value, "problems", ()))]
     assert any("changed since it was checked" in message for message in said)
 
@@ -248,3 +256,28 @@ def test_a_number_that_no_report_could_hold_is_refused(tmp_path, number):
 
     with pytest.raises(ValueError, match=r"^the number .{1,20} is too large$"):
         read_json(path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 100])
+def test_a_file_that_comes_in_parts_is_read_to_its_end(tmp_path, size, monkeypatch):
+    path = tmp_path / "a.sql"
+    path.write_bytes(bytes(range(size)))
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, most: read(descriptor, min(most, 4)))
+
+    assert read_whole(path, 100) == (bytes(range(size)), size)
+    assert read_whole(path, size - 1) == (None, size)
+
+
+def test_a_file_that_has_become_shorter_is_read_as_it_is(tmp_path, monkeypatch):
+    path = tmp_path / "a.sql"
+    path.write_bytes(b"SELECT 1;")
+    read = os.read
+
+    def read_shorter(descriptor: int, most: int) -> bytes:
+        path.write_bytes(b"SELECT")
+        return read(descriptor, most)
+
+    monkeypatch.setattr(os, "read", read_shorter)
+
+    assert read_whole(path, 100) == (b"SELECT", 9)

@@ -13,7 +13,7 @@ from sqlmigrate.errors import Error
 from sqlmigrate.migrations import ScriptRun
 from sqlmigrate.migrations.preflight import preflight
 from sqlmigrate.migrations.validate import validate
-from sqlmigrate.sql import difference, scan, unread, variables
+from sqlmigrate.sql import difference, scan, streamed, unread, variables
 from sqlmigrate.sql import script as scripts
 from sqlmigrate.sql.directives import read_allowed
 from sqlmigrate.sql.script import script_from_text
@@ -148,6 +148,6 @@ def test_no_bytes_make_a_folder_raise_anything_but_an_error(tmp_path_factory, co
     with pytest.MonkeyPatch.context() as patched:
         if large:
             patched.setattr(scripts, "HELD_MAX", 8)
-            patched.setattr(scripts, "_CHUNK", 5)
+            patched.setattr(streamed, "_CHUNK", 5)
         with contextlib.suppress(Error):
             validate(folder)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.sql import source
+from sqlmigrate.sql.gap import skip_gap
 from sqlmigrate.sql.position import LineColumn, line_column
-from sqlmigrate.sql.scan import Piece, is_copy_from_stdin, leading_words, skip_gap, split
+from sqlmigrate.sql.scan import Piece, is_copy_from_stdin, leading_words, split
 from sqlmigrate.sql.source import Source
 from support.splitting import CASES
 

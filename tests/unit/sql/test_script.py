@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlmigrate.errors import Place, ScriptError
-from sqlmigrate.sql import script, source
+from sqlmigrate.sql import script, source, streamed
 from sqlmigrate.sql.position import place_at
 from sqlmigrate.sql.scan import Piece
 from sqlmigrate.sql.script import Script, read_script
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few bytes be a large script, read in parts of a few bytes."""
     monkeypatch.setattr(script, "HELD_MAX", 8)
-    monkeypatch.setattr(script, "_CHUNK", 5)
+    monkeypatch.setattr(streamed, "_CHUNK", 5)
     monkeypatch.setattr(source, "_CHUNK", 5)
 
 
@@ -231,7 +231,7 @@ def test_a_large_script_that_changes_after_its_digest_was_asked_for_stops(path):
 def test_no_statement_of_a_changed_large_script_is_given(tmp_path_factory, checked, other, moment, in_place):
     """Whenever it changes, what is given is what was checked, and its end is the end that was checked."""
     with pytest.MonkeyPatch.context() as patched:
-        for module, name, value in ((script, "HELD_MAX", 8), (script, "_CHUNK", 5), (source, "_CHUNK", 5)):
+        for module, name, value in ((script, "HELD_MAX", 8), (streamed, "_CHUNK", 5), (source, "_CHUNK", 5)):
             patched.setattr(module, name, value)
         path = tmp_path_factory.mktemp("changed") / "a.sql"
         found = reading(path, checked.encode())
@@ -252,7 +252,7 @@ def test_no_statement_of_a_changed_large_script_is_given(tmp_path_factory, check
 @pytest.mark.usefixtures("small_parts")
 def test_a_large_script_whose_first_lines_change_before_it_is_checked_stops(path, monkeypatch):
     """Its directives were read already, and the check would go by them."""
-    monkeypatch.setattr(script, "_CHUNK", 64)
+    monkeypatch.setattr(streamed, "_CHUNK", 64)
     found = reading(path, b"-- transactional: false\nVACUUM;\n")
     path.write_bytes(b"-- transactional: true \nVACUUM;\n")
 

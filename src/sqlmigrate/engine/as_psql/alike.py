@@ -13,7 +13,8 @@ import re
 from typing import TYPE_CHECKING
 
 from sqlmigrate.engine.as_psql.text import DATA_END, do_block, statement_text
-from sqlmigrate.sql.scan import quoted, skip_gap
+from sqlmigrate.sql.gap import skip_gap
+from sqlmigrate.sql.scan import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

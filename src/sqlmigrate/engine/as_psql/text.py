@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from sqlmigrate.sql.scan import skip_gap
+from sqlmigrate.sql.gap import skip_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate.files import record
 from sqlmigrate.review.figures import in_words
 from sqlmigrate.review.workload import sizes
-from sqlmigrate.sql.scan import leading_words, skip_gap
+from sqlmigrate.sql.gap import skip_gap
+from sqlmigrate.sql.scan import leading_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.scan import hides_semicolon, skip_gap
+from sqlmigrate.sql.gap import skip_gap
+from sqlmigrate.sql.scan import hides_semicolon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlmigrate.sql.scan import leading_words, skip_gap
+from sqlmigrate.sql.gap import skip_gap
+from sqlmigrate.sql.scan import leading_words
 from sqlmigrate.sql.statement.parse import node_of
 
 if TYPE_CHECKING:

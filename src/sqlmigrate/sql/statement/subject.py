@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.sql.scan import skip_gap
+from sqlmigrate.sql.gap import skip_gap
 from sqlmigrate.sql.statement.bodies import itself_and_run_by_block
 from sqlmigrate.sql.statement.command import command_of
 from sqlmigrate.sql.statement.names import Named, name_of, quote

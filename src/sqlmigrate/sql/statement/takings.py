@@ -16,18 +16,13 @@ from sqlmigrate.sql.statement.bounds import bounds_alone
 from sqlmigrate.sql.statement.names import Named, name_of
 from sqlmigrate.sql.statement.narrowing import Retype, read_retype
 from sqlmigrate.sql.statement.parse import enum_name, node_of, parse_tree
+from sqlmigrate.sql.statement.taking_words import TAKES, may_take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sqlmigrate.sql.script import Script
 
-_GAP = r"(?:\s|/\*.{0,200}?\*/|--[^\n]{0,200}\n)+"  # bounded: else each ALTER of a large text is looked behind far
-_TAKES = re.compile(
-    r"\b(?:DROP|TRUNCATE|DELETE)\b"
-    rf"""|\b(?:ALTER|COLUMN){_GAP}(?:"(?:[^"]|""){{0,63}}"|[\w$]{{1,63}}){_GAP}(?:SET{_GAP}DATA{_GAP})?TYPE\b""",
-    re.IGNORECASE | re.DOTALL,
-)
 _TAKING = frozenset({"drops", "empties", "retypes", "unclear"})
 _IN_BLOCK = re.compile(r"\b(?:DROP|TRUNCATE|DELETE|ALTER)\b", re.IGNORECASE)
 _DYNAMIC = re.compile(r"\bEXECUTE\b(?!\s+(?:FUNCTION|PROCEDURE|ON)\b)", re.IGNORECASE)
@@ -38,7 +33,6 @@ _TAKES_ROWS = re.compile(
     re.IGNORECASE,
 )
 _READ = frozenset({"alter", "create", "drop", "truncate", "delete", "do", "select"})
-_OVERLAP = 300  # characters: the words may lie between two parts of a large script
 _KINDS = {
     "TABLE": "relation", "VIEW": "relation", "MATVIEW": "relation", "FOREIGN_TABLE": "relation",
     "SEQUENCE": "relation", "TYPE": "type", "DOMAIN": "type", "SCHEMA": "schema", "EXTENSION": "extension",
@@ -76,18 +70,9 @@ def takes_something(script: Script) -> bool:
 
     A dump has thousands of statements that make something, and to parse each takes longer than to run it.
     """
-    return _has_words(script) and any(
-        act.how in _TAKING for act in _acts_of(script, lambda text: bool(_TAKES.search(text)))
+    return may_take(script) and any(
+        act.how in _TAKING for act in _acts_of(script, lambda text: bool(TAKES.search(text)))
     )
-
-
-def _has_words(script: Script) -> bool:
-    end = ""
-    for part in script.parts():
-        if _TAKES.search(end + part):
-            return True
-        end = part[-_OVERLAP:]
-    return False
 
 
 def takings_of(script: Script) -> Iterator[Act]:
