@@ -54,12 +54,14 @@ class Runner:
         base: Base | None = None,
         *,
         give_away: bool = False,
+        copies: int = 0,
     ) -> Ground:
         """Return a database that is behind these migrations, applied in this order on top of the base.
 
         This is the one way to a state from which others go on: by copies, or by a `Ground.fork`. It begins with what is
         kept of an earlier run, and is kept itself where that is worth it. With `give_away` it is what is kept, and no
-        copy of that: for whoever only copies it, or need not come back to it.
+        copy of that: for whoever only copies it, or need not come back to it. So many `copies` of it as will surely be
+        needed are made ahead.
         """
         ids = [migration.migration_id for migration in migrations]
         kept, done = self.shadow.base(ids, give_away=give_away) or (None, 0)
@@ -74,6 +76,7 @@ class Runner:
             ground.changed()
         if not ground.left_out:
             self.shadow.keep(ground.database, ids, time.monotonic() - started)
+        self.shadow.copy_ahead(ground.database, copies)
         ground.known = self.shadow.known()
         return ground
 
@@ -88,6 +91,8 @@ class Runner:
         They leave the ground as `replay` of each would, in one pass on one session as far as they can share it.
         """
         named = {migration.migration_id: migration for migration in migrations}
+        if migrations:
+            self.shadow.changes(ground.database)
         Replay(
             connect=lambda: session(ground.database.conninfo),
             probe=self.probed,
@@ -111,6 +116,7 @@ class Runner:
 
     def advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         """Apply a script that leaves nothing where it fails, to the ground itself."""
+        self.shadow.changes(ground.database)
         with ground.exclusive(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration.forward())
