@@ -227,6 +227,7 @@ class Reviewer:
             since=since,
             found=found,
             source=source,
+            unchanged=source is not None and since is self.ground.known and self.ground.is_as_kept,
         )
 
     def _direction(

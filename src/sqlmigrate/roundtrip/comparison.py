@@ -46,9 +46,9 @@ class Comparison:
         self._privileged = privileged
         self._mark: built_in.Mark | None = None
 
-    def look(self, reader: Connection) -> State:
-        """Read how things are; what is read first is how they were before."""
-        self.known = read_schema(reader, cluster=self._cluster, since=self.known)
+    def look(self, reader: Connection, *, unchanged: bool = False) -> State:
+        """Read how things are; what is read first is how they were before, which may be known to be `unchanged`."""
+        self.known = read_schema(reader, cluster=self._cluster, since=self.known, unchanged=unchanged)
         return State(self.known, self._changed(reader) if self._privileged else {})
 
     def made(self, before: State, after: State) -> tuple[Change, ...]:

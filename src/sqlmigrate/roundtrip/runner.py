@@ -78,6 +78,8 @@ class Runner:
             self.shadow.keep(ground.database, ids, time.monotonic() - started)
         self.shadow.copy_ahead(ground.database, copies)
         ground.known = self.shadow.known()
+        # A login trigger would work in it whenever a session is opened; only a superuser can have made one.
+        ground.is_as_kept = ground.known is not None and 0 < done == len(ids) and not self.shadow.privileged
         return ground
 
     def go_on(self, migrations: Sequence[Migration], ground: Ground) -> None:
@@ -92,7 +94,7 @@ class Runner:
         """
         named = {migration.migration_id: migration for migration in migrations}
         if migrations:
-            self.shadow.changes(ground.database)
+            ground.changing()
         Replay(
             connect=lambda: session(ground.database.conninfo),
             probe=self.probed,
@@ -116,7 +118,7 @@ class Runner:
 
     def advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         """Apply a script that leaves nothing where it fails, to the ground itself."""
-        self.shadow.changes(ground.database)
+        ground.changing()
         with ground.exclusive(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration.forward())

@@ -90,7 +90,10 @@ class Trial:
         if failure := self._load(database):
             return replace(found, verdict=Verdict.FAILS, failure=failure, seeded=self._seeded)
         found = replace(found, seeded=self._seeded)
-        s0 = State(self._ground.now, {}) if self._watch and self._ground.now else comparison.look(tester())
+        if self._watch and self._ground.now:
+            s0 = State(self._ground.now, {})
+        else:
+            s0 = comparison.look(tester(), unchanged=self._watch is not None and self._watch.is_as_kept)
         rows = read_contents(tester()) if self.samples.has_rows else None
         found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
         if self._watch:

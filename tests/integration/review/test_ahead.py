@@ -40,8 +40,7 @@ PAIRS = {
     ),
     "of the whole server": ("CREATE ROLE of_pair;\nSELECT 1;", "DROP ROLE of_pair;\nSELECT 1;"),
     "depends on the time zone": (
-        "ALTER TABLE public.orders ADD at timestamp;\n"
-        "ALTER TABLE public.orders ALTER at TYPE timestamptz USING at::timestamptz;",
+        "ALTER TABLE public.orders ADD at timestamp;\nALTER TABLE public.orders ALTER at TYPE timestamptz;",
         "ALTER TABLE public.orders DROP COLUMN at;",
     ),
 }

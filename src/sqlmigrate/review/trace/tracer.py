@@ -132,6 +132,7 @@ def trace(
     leave_out: tuple[str, ...] = (),
     apart: bool = True,
     source: ShadowDatabase | None = None,
+    unchanged: bool = False,
 ) -> Trace:
     """Run a script in a database and keep what it did there; `database` then holds what the script leaves behind.
 
@@ -139,11 +140,11 @@ def trace(
     copied from. A script that PostgreSQL refuses is no error of the trace: `error` says where, and `statements` end
     before it. Without `apart` pass B is left out, so that the locks of a statement are those that it adds, and batches
     are not measured. What it has `found` there is read, unless it is given; from any snapshot `since`, only what has
-    changed.
+    changed, and where nothing has, it is said to be `unchanged`.
     """
     if found is None:
         with connections.session(database.conninfo, application_name=APPLICATION) as connection:
-            found = read_catalog(connection, since=since, leave_out=leave_out)
+            found = read_catalog(connection, since=since, unchanged=unchanged, leave_out=leave_out)
     if not shadow.private and (shared := cluster_wide(script_run.script)):
         return _not_tried(script_run, shared[0], found)
     own: list[Seen] | None = None
