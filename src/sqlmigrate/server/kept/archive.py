@@ -34,6 +34,7 @@ _MANIFEST_MAX = 64 << 20
 _WHOLE = 32 << 20  # bytes up to which a file is read at once; a new WAL segment of 16 MB is mostly zeros
 _CHUNK = 1 << 20
 _SEGMENT = 1 << 20  # bytes behind which a digest ends
+_ZEROS = bytes(8192)
 _HELPERS = 1  # threads beside ours
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -341,13 +342,21 @@ def _unpack_small(descriptor: int, segment: _Segment) -> None:
         for path, size in targets:
             new = os.open(path, _NEW, 0o600)
             try:
-                written = os.write(new, content) if stored else 0
-                if size != written:
-                    os.ftruncate(new, size)
+                _write(new, content, size)
             finally:
                 os.close(new)
-            if written != stored:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _write(new: int, content: memoryview, size: int) -> None:
+    """Write a new file: a content, then zeros up to its size, few of which cost less than a hole."""
+    if not size:
+        return
+    zeros = _ZEROS[: size - len(content)] if size - len(content) <= len(_ZEROS) else b""
+    written = os.writev(new, (content, zeros)) if zeros else os.write(new, content)
+    if written != len(content) + len(zeros):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if written != size:
+        os.ftruncate(new, size)
 
 
 def _unpack_large(descriptor: int, segment: _Segment) -> None:
