@@ -38,7 +38,7 @@ FIRST_WITH_LOGIN_TRIGGERS = 170000
 _CLOSE = "close every session in it first"
 # Seconds. A session that was just closed is soon gone, but on a busy machine not at once.
 _CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 10.0, 0.05, 0.002
-_LEFT_MAX = 4  # databases of a server that ends soon: what a review of one migration uses
+_LEFT_MAX = 6  # databases of a server that ends soon: what a review of one migration uses
 # Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
 # What the server says of an encoding or a locale that it does not have, or that do not go together.
 _LACKING = (

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _SCRIPTS_WORTH = 10  # and so many seconds: to keep a state takes about half a one
-_SECONDS_WORTH = 1.0
+_SECONDS_WORTH = 0.3
 
 
 class Shadow:
