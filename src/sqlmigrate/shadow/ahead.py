@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Ahead:
     """Copies of one database, made one after the other; nobody else uses the session meanwhile.
 
-    None is made unless there `is_room` for them, asked in that session. An error is told to nobody: whoever gets no
-    copy makes one himself, and then hears why that cannot be done.
+    No more than the first, which is needed next, is made unless there `is_room` for the others, asked in that session.
+    An error is told to nobody: whoever gets no copy makes one himself, and then hears why that cannot be done.
     """
 
     def __init__(
@@ -62,10 +62,8 @@ class Ahead:
 
     def _work(self) -> None:
         try:
-            if not self._is_room(self._session):
-                return
-            for name, statement in self._statements.items():
-                if self._left:
+            for number, (name, statement) in enumerate(self._statements.items()):
+                if self._left or (number == 1 and not self._is_room(self._session)):
                     return
                 self._session.execute(statement)
                 self._made.put(name)

@@ -152,7 +152,7 @@ class Databases:
             raise ServerError(f"throwaway database {name} could not be dropped: {reason}") from None
 
     def make_ahead(self, template: str, count: int) -> None:
-        """Begin to make copies of a database for the next calls of `made`, if there is room for so many.
+        """Begin to make copies of a database for the next calls of `made`, one if there is no room for so many.
 
         It must stay as it is until these have come, or `forget_copies` is called.
         """
@@ -162,7 +162,7 @@ class Databases:
 
         def is_room(session: Connection) -> bool:
             row = session.execute(queries.load("shadow")["size"], {"name": template}).fetchone()
-            return row is not None and self._has_room(count * row[0])
+            return row is not None and self._has_room((count - 1) * row[0])
 
         self.live()
         self._require_vacant(template)

@@ -104,7 +104,7 @@ class Shadow:
         """Begin to make copies of a database, aside, for as many calls of `clone` which will surely come.
 
         Until then it must stay as it is, with no session in it: whoever changes it says so by `changes`. On a server
-        that is not ours, or has not much room, nothing is made before it is needed.
+        that is not ours, or has little room, nothing is made before it is needed.
         """
         self._databases.make_ahead(source.name, count)
 

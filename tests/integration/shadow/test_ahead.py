@@ -106,6 +106,16 @@ def test_where_there_is_little_room_none_is_made_ahead(private, source, monkeypa
         assert tables(copy.conninfo) == {"first"}
 
 
+def test_where_there_is_room_for_one_only_the_others_are_made_when_they_are_needed(private, source, monkeypatch):
+    asked: list[int] = []
+    monkeypatch.setattr(private._databases, "_has_room", lambda more: asked.append(more) or not more)
+    private.copy_ahead(source, 3)
+
+    with private.clone(source) as first, private.clone(source) as second:
+        assert tables(first.conninfo) == tables(second.conninfo) == {"first"}
+    assert max(asked) > 10_000_000  # two more: an empty database has about 7 MB
+
+
 def test_a_command_that_is_interrupted_meanwhile_ends_as_any_other():
     with pytest.raises(KeyboardInterrupt):
         _interrupted()
