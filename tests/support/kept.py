@@ -92,5 +92,8 @@ def behind(project: Project, *, cache: int = SIZE, count: int = len(HISTORY), ur
             if ground.known is not None:
                 assert found.origin.goes_on_from(ground.known.origin)
                 assert read_schema(session, since=ground.known).schema == found.schema
+                if ground.is_as_kept:
+                    unread = read_schema(session, since=ground.known, unchanged=True)
+                    assert (unread, unread.stamps, unread.origin) == (found, found.stamps, found.origin)
                 assert from_data(json.loads(json.dumps(as_data(found)))) == kept(found)
             return found.schema.fingerprint(), state, told

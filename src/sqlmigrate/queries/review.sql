@@ -385,12 +385,6 @@ JOIN pg_catalog.pg_class AS c ON c.oid = t.root
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE t.root NOT IN (SELECT root FROM strange)
 
--- name: unbound
--- roles for which row level security does not count
-SELECT rolname::pg_catalog.text
-FROM pg_catalog.pg_roles
-WHERE rolsuper OR rolbypassrls
-
 -- name: bodies
 -- the functions of these names whose bodies are text, with what a name in them can mean; one row for each table that a
 -- trigger function is used by. `types` are those of all arguments, `modes` tell them apart.

@@ -23,6 +23,9 @@ SELECT pg_catalog.current_setting('server_version_num')::integer / 10000 AS majo
 -- name: role_names
 SELECT oid::pg_catalog.text, rolname::pg_catalog.text FROM pg_catalog.pg_roles
 
+-- name: unbound
+SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles WHERE rolsuper OR rolbypassrls
+
 -- name: settings
 -- What a login finds in a new session: what RESET goes back to. Of another login than ours, its own settings count and
 -- not ours; what the server says beneath ours cannot be seen then. Of settings that no server knows, only those count
@@ -135,6 +138,9 @@ SELECT d.datname::pg_catalog.text
 -- name: sessions
 -- autovacuum's workers have no user, and CREATE DATABASE ends them by itself
 SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %(name)s AND usesysid IS NOT NULL
+
+-- name: size
+SELECT pg_catalog.pg_database_size(%(name)s::pg_catalog.name)
 
 -- name: holds
 -- whether something of a database lasts beyond its sessions, and can be seen in others

@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from sqlmigrate.errors import Error
+from sqlmigrate.errors import Error, ScriptError
 from sqlmigrate.events import BugMet, ScriptStarted
 from sqlmigrate.review import model
+from sqlmigrate.review.single import copies_for, is_elsewhere
 from sqlmigrate.roundtrip import PROVEN, before_first, find_samples, proofs, round_trips, way_to, with_seeds
 from sqlmigrate.schema.diff import as_text
+from sqlmigrate.sql.statement.needs import cluster_wide
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -40,7 +42,8 @@ def prove(question: Question, runner: Runner, stack: ExitStack, observer: Observ
     known = {name: proof for name, proof in found.items() if proof is not None}
     missing = [name for name in found if name not in known]
     before = way(question, missing)
-    ground = runner.ground(stack, before, question.base, give_away=True)
+    copies = _copies(question, before, runner.shadow, fork=bool(missing))
+    ground = runner.ground(stack, before, question.base, give_away=True, copies=copies)
     if not missing:
         return known, ground
     roles = runner.shadow.roles()
@@ -48,6 +51,25 @@ def prove(question: Question, runner: Runner, stack: ExitStack, observer: Observ
     if not roles <= runner.shadow.roles():  # what the ground holds may be of a role that a pair has dropped
         ground = runner.ground(stack, before, question.base, give_away=True)
     return known | made, ground
+
+
+def _copies(question: Question, before: Sequence[Migration], shadow: Shadow, *, fork: bool) -> int:
+    """Return how many copies of the ground will surely be made as it is: for the round trips, and for the first trace.
+
+    A workload is asked on the ground itself.
+    """
+    first = next(iter(question.steps()[len(before) :]), None)
+    if first is None or question.workload is not None:
+        return 0
+    if first.migration_id not in question.ids:
+        return int(fork)
+    try:
+        if any(cluster_wide(script, blocks=True) for script in first.scripts()):
+            return 0
+    except ScriptError:  # it says so when it is its turn
+        return 0
+    traced = copies_for(first.forward())
+    return fork + (min(traced, 1) if is_elsewhere(shadow, first) else traced)
 
 
 def _made_now(

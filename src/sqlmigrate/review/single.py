@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate import connection as connections
 from sqlmigrate.errors import Error, ScriptError, as_bug
 from sqlmigrate.events import BugMet
 from sqlmigrate.migrations.preflight import preflight
@@ -22,8 +21,7 @@ from sqlmigrate.review.lineage import Lineage
 from sqlmigrate.review.order.out_of_order import answer
 from sqlmigrate.review.phases import proposed
 from sqlmigrate.review.times import timed
-from sqlmigrate.review.trace.readings import read_unbound
-from sqlmigrate.review.trace.tracer import Trace, trace
+from sqlmigrate.review.trace.tracer import Trace, has_pass_b, trace
 from sqlmigrate.review.whereabouts import asks_where
 from sqlmigrate.review.work import Asked
 from sqlmigrate.review.workload.watch import Watch
@@ -49,11 +47,20 @@ if TYPE_CHECKING:
 _ELSEWHERE = f"run in time zone {OTHER_ZONE}, since the target's is not known; in UTC it may rewrite less"
 
 
-def _depends_on_zone(migration: Migration) -> bool:
+def is_elsewhere(shadow: Shadow, migration: Migration) -> bool:
+    """Tell whether a migration is traced in another time zone than the ground's, since the target's is not known."""
     try:
-        return depends_on_zone(migration.scripts())
+        return shadow.assumed and depends_on_zone(migration.scripts())
     except Error:  # a script that cannot be read says so when it is its turn
         return False
+
+
+def copies_for(script_run: ScriptRun) -> int:
+    """Return how many copies of a database it takes to trace a script on it, not counting those for its hazards."""
+    try:
+        return 0 if preflight(script_run) else 1 + has_pass_b(script_run)
+    except Error:  # as above
+        return 0
 
 
 def _lineage(question: Question) -> Lineage:
@@ -89,9 +96,8 @@ class Reviewer:
         """Find out where it works."""
         self.shadow, self.options = self.runner.shadow, self.runner.options
         self.lineage = _lineage(self.question)
-        with connections.session(self.ground.database.conninfo) as connection:
-            self.info = self.runner.probed(connection)
-            self.unbound = read_unbound(connection)
+        self.info = self.runner.info or self.shadow.probed()
+        self.unbound = self.shadow.unbound()
         if self.question.workload is not None:
             self.watch = Watch(self.question.workload, self.shadow, self.options, self.info, self.question.paths)
 
@@ -127,11 +133,13 @@ class Reviewer:
     def _one(self, migration: Migration, ground: Ground) -> model.Migration:
         reached = False
         known, self.known = self.known, None
-        elsewhere = self.shadow.assumed and _depends_on_zone(migration)
+        elsewhere = is_elsewhere(self.shadow, migration)
         start = self.watch.before(ground.database) if self.watch else None
         with ground.copy(keep=lambda: reached) as copy:
             with self.shadow.elsewhere(copy) if elsewhere else nullcontext():
-                applied = self._traced(migration.forward(), copy, known)
+                source = None if elsewhere else ground.database
+                applied = self._traced(migration.forward(), copy, known, source)
+                self._copy_ahead(migration, copy, applied)
                 up = self._direction(migration.forward(), applied, (ground.database, copy), start)
                 down = self._rollback(migration, copy, applied, start)
             changes = compare(applied.before.schema, applied.after.schema) if isinstance(applied, Trace) else ()
@@ -188,18 +196,39 @@ class Reviewer:
             error = "was not tried, since the migration could not be applied"
             return assemble.not_run(script_run, error)
         with self.shadow.clone(database) as copy:
-            down = self._traced(script_run, copy, applied.left)
+            down = self._traced(script_run, copy, applied.left, database)
             return self._direction(script_run, down, (database, copy), start)
 
-    def _traced(self, script_run: ScriptRun, database: ShadowDatabase, found: Catalog | None) -> Trace | str:
-        """Trace a script, or say why it must not run; what is known of the database that this is a copy of, it has."""
+    def _copy_ahead(self, migration: Migration, database: ShadowDatabase, applied: Trace | str) -> None:
+        """Have the copies made in which the rollback will be traced, while it is described how the migration ran."""
+        script_run = migration.back()
+        if script_run is not None and isinstance(applied, Trace) and applied.error is None and self.watch is None:
+            self.shadow.copy_ahead(database, copies_for(script_run))
+
+    def _traced(
+        self, script_run: ScriptRun, database: ShadowDatabase, found: Catalog | None, source: ShadowDatabase | None
+    ) -> Trace | str:
+        """Trace a script, or say why it must not run, in a database that was just copied from the `source`.
+
+        What is known of that is known of the copy. Without a `source`, the two have other settings.
+        """
         problems = preflight(script_run)
         if problems:
             return f"{problems[0]}" + (f" ({problems[0].hint})" if problems[0].hint else "")
         since = found.snapshot if found else self.ground.known
         if not self.shadow.private:  # a copy does not have all that is said of the database itself
             found = None
-        return trace(self.shadow, database, script_run, options=self.options, info=self.info, since=since, found=found)
+        return trace(
+            self.shadow,
+            database,
+            script_run,
+            options=self.options,
+            info=self.info,
+            since=since,
+            found=found,
+            source=source,
+            unchanged=source is not None and since is self.ground.known and self.ground.is_as_kept,
+        )
 
     def _direction(
         self,

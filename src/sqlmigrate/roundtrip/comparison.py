@@ -65,9 +65,9 @@ class Comparison:
         self._private = private
         self._mark: built_in.Mark | None = None
 
-    def look(self, reader: Connection) -> State:
-        """Read how things are; what is read first is how they were before."""
-        self.known = read_schema(reader, cluster=self._cluster, since=self.known)
+    def look(self, reader: Connection, *, unchanged: bool = False) -> State:
+        """Read how things are; what is read first is how they were before, which may be known to be `unchanged`."""
+        self.known = read_schema(reader, cluster=self._cluster, since=self.known, unchanged=unchanged)
         return self.at(reader, self.known, self._changed(reader) if self._privileged else {})
 
     def at(self, reader: Connection, snapshot: Snapshot, built_in: Mapping[int, Objects]) -> State:

@@ -45,9 +45,9 @@ class Ground:
     """The database that holds everything before the next migration, but for those in `left_out`, which failed.
 
     `known` is its schema as far as it was read, and `now` where it is that still; `shared` is what its server shared by
-    then. `behind` are the ids of the
-    migrations that it began with, which were only applied, in their order. A pair may be tried on the ground itself:
-    between `secure` and `fall_back`.
+    then. It `is_as_kept` as long as nobody has worked in what was taken from the cache together with its schema,
+    `known`. `behind` are the ids of the migrations that it began with, which were only applied, in their order. A pair
+    may be tried on the ground itself: between `secure` and `fall_back`.
     """
 
     def __init__(
@@ -63,11 +63,13 @@ class Ground:
         self.known: Snapshot | None = None
         self.now: Snapshot | None = None
         self.shared: Shared | None = None
+        self.is_as_kept = False
         self.left_out: list[LeftOut] = []
         self.behind: tuple[str, ...] = ()
 
     def _begun(self, made: AbstractContextManager[ShadowDatabase]) -> ExitStack:
         """Go on with a database, and return what drops it."""
+        self.is_as_kept = False
         own = self._stack.enter_context(ExitStack())
         self.database = own.enter_context(made)
         self._kept: ExitStack = ExitStack()
@@ -83,6 +85,7 @@ class Ground:
         self._unread()
         other = Ground(self._shadow, stack, self.database)
         other.known, other.left_out, other.behind = self.known, list(self.left_out), self.behind
+        other.is_as_kept = self.is_as_kept
         return other
 
     def learn(self, other: Ground) -> None:
@@ -106,6 +109,11 @@ class Ground:
                 self._since.append(migration)
             else:
                 self.changed()
+
+    def changing(self) -> None:
+        """Note that somebody is about to work in its database: what was copied from it ahead is of no use any more."""
+        self.is_as_kept = False
+        self._shadow.changes(self.database)
 
     def changed(self) -> None:
         """Note that something was done to the ground that cannot be done a second time elsewhere."""
@@ -169,6 +177,7 @@ class Ground:
                 own.callback(self._unread)
                 self._own.close()
                 self._own, self.database = self._stack.enter_context(own.pop_all()), copy
+                self.is_as_kept = False
 
     def exclusive(self, *, cluster: bool) -> AbstractContextManager[None]:
         """Do for the ground itself what `copy` does for a copy."""

@@ -155,7 +155,9 @@ class _Pairs:
 
     def _tried_in_place(self, migration: Migration, ground: Ground) -> RoundTrip:
         """Try a pair on the ground; where it is not as if the pair had only been applied, it is made anew later."""
-        watch = Watch(numbers=self.numbers, settings=bool(self.runner.shadow.asked))
+        asked = bool(self.runner.shadow.asked)
+        watch = Watch(numbers=self.numbers, settings=asked, is_as_kept=ground.is_as_kept)
+        ground.changing()
         trial = self._trial(migration, Samples(), ground, cluster=False, watch=watch)
         try:
             found = trial.go(ground.database)

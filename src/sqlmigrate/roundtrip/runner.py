@@ -54,12 +54,14 @@ class Runner:
         base: Base | None = None,
         *,
         give_away: bool = False,
+        copies: int = 0,
     ) -> Ground:
         """Return a database that is behind these migrations, applied in this order on top of the base.
 
         This is the one way to a state from which others go on: by copies, or by a `Ground.fork`. It begins with what is
         kept of an earlier run, and is kept itself where that is worth it. With `give_away` it is what is kept, and no
-        copy of that: for whoever only copies it, or need not come back to it.
+        copy of that: for whoever only copies it, or need not come back to it. So many `copies` of it as will surely be
+        needed are made ahead.
         """
         ids = [migration.migration_id for migration in migrations]
         kept, done = self.shadow.base(ids, give_away=give_away) or (None, 0)
@@ -74,7 +76,10 @@ class Runner:
             ground.changed()
         if not ground.left_out:
             self.shadow.keep(ground.database, ids, time.monotonic() - started)
+        self.shadow.copy_ahead(ground.database, copies)
         ground.known = self.shadow.known()
+        # A login trigger would work in it whenever a session is opened; only a superuser can have made one.
+        ground.is_as_kept = ground.known is not None and 0 < done == len(ids) and not self.shadow.privileged
         return ground
 
     def go_on(self, migrations: Sequence[Migration], ground: Ground) -> None:
@@ -88,6 +93,8 @@ class Runner:
         They leave the ground as `replay` of each would, in one pass on one session as far as they can share it.
         """
         named = {migration.migration_id: migration for migration in migrations}
+        if migrations:
+            ground.changing()
         Replay(
             connect=lambda: session(ground.database.conninfo),
             probe=self.probed,
@@ -111,6 +118,7 @@ class Runner:
 
     def advance(self, migration: Migration, ground: Ground, *, cluster: bool) -> None:
         """Apply a script that leaves nothing where it fails, to the ground itself."""
+        ground.changing()
         with ground.exclusive(cluster=cluster), session(ground.database.conninfo) as connection:
             try:
                 self.run(connection, migration.forward())

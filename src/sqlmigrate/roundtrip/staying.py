@@ -66,11 +66,13 @@ class Watch:
     """Follows one pair on a database that may stay.
 
     `numbers` says that scripts ask for the numbers of columns, which a column that was dropped shifts, `settings` that
-    they ask for settings, which a session of its own would not have had. `holders` is what could hold data before.
+    they ask for settings, which a session of its own would not have had, `is_as_kept` that its schema is known before
+    it is read. `holders` is what could hold data before.
     """
 
     numbers: bool
     settings: bool
+    is_as_kept: bool = False
     holders: Mapping[str, Holder] = field(default_factory=dict)
     _writes: list[Writes] = field(default_factory=list)
     _base: Snapshot | None = None

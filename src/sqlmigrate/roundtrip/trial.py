@@ -90,8 +90,10 @@ class Trial:
         if failure := self._load(database):
             return replace(found, verdict=Verdict.FAILS, failure=failure, seeded=self._seeded)
         found = replace(found, seeded=self._seeded)
-        now = self._ground.now if self._watch else None
-        s0 = comparison.at(tester(), now, {}) if now else comparison.look(tester())
+        if now := self._ground.now if self._watch else None:
+            s0 = comparison.at(tester(), now, {})
+        else:
+            s0 = comparison.look(tester(), unchanged=self._watch is not None and self._watch.is_as_kept)
         self._ground.shared = comparison.shared
         rows = read_contents(tester()) if self.samples.has_rows else None
         found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)

@@ -81,19 +81,22 @@ def read_schema(
     leave_out: Collection[str] = (),
     cluster: bool = False,
     since: Snapshot | None = None,
+    unchanged: bool = False,
 ) -> Snapshot:
     """Read the schema of a connection's database as its open transaction sees it, or as it is now.
 
     `leave_out` names schemas that are not ours to compare. `cluster` adds what all databases share: roles, memberships
     and tablespaces, and where a superuser reads, what ALTER SYSTEM wrote. `since` is any earlier snapshot: what is
-    the same in it, as in a copy of its database, is taken from there.
+    the same in it, as in a copy of its database, is taken from there. `unchanged` says that all of it is, since nobody
+    has worked there: its stamps are not read.
 
     It waits, like any reader, for a table that another session holds in ACCESS EXCLUSIVE mode: set lock_timeout.
     Any role can read the rest, but nobody gets passwords or the connection strings of subscriptions, and options of
     user mappings show only to those whom PostgreSQL shows them to. Nothing changes in the session.
     """
     with reading(connection):
-        now = _look(connection, frozenset(leave_out), cluster=cluster)
+        stamps = since.stamps if since is not None and unchanged else None
+        now = _look(connection, frozenset(leave_out), cluster=cluster, stamps=stamps)
         if since is not None and now.origin.goes_on_from(since.origin):
             touched = _differing(since.stamps, now.stamps)
             units = _again(connection, now, since, touched)
@@ -126,16 +129,24 @@ def read_changes(
     return found, frozenset(_differing(since.stamps, found.stamps))
 
 
-def _look(connection: psycopg.Connection[Any], leave_out: frozenset[str], *, cluster: bool) -> _Now:
-    """Read the stamps, the oids of the catalogs, and what tells this run of this server from any other."""
+def _look(
+    connection: psycopg.Connection[Any],
+    leave_out: frozenset[str],
+    *,
+    cluster: bool,
+    stamps: Mapping[int, int] | None = None,
+) -> _Now:
+    """Read the stamps, unless they are known, the oids of the catalogs, and what tells this run of this server."""
     major = connection.info.server_version // 10000
-    facts, stamps = connection.cursor(row_factory=tuple_row), connection.cursor(row_factory=tuple_row)
+    facts, stamped = connection.cursor(row_factory=tuple_row), connection.cursor(row_factory=tuple_row)
     with pipelined(connection):
         facts.execute(block("stamps", "catalogs", major))
-        stamps.execute(block("stamps", "stamps", major), {"leave_out": list(leave_out)})
+        if stamps is None:
+            stamped.execute(block("stamps", "stamps", major), {"leave_out": list(leave_out)})
     rows = facts.fetchall()
     origin = Origin(rows[0][2], leave_out, cluster)
-    return _Now(origin, {name: oid for name, oid, _ in rows}, major, dict(stamps.fetchall()))
+    found = dict(stamped.fetchall()) if stamps is None else stamps
+    return _Now(origin, {name: oid for name, oid, _ in rows}, major, found)
 
 
 def _read(connection: psycopg.Connection[Any], now: _Now, units: Iterable[int]) -> Units:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlmigrate.server.binaries import Binaries
 
 START_SECONDS = 120.0
+_LOOK_INTERVAL = 0.002  # most servers are ready after 0.03 s
 LOG_LINES = 15
 LOG_BYTES = 1_000_000
 LOG_MODE = 0o600
@@ -185,7 +186,7 @@ def wait_for_it(
                 f"the private PostgreSQL {cluster.binaries.version} {verb}: {_log_tail(cluster.log, log_start)}",
                 hint=f"its log is {cluster.log}",
             )
-        time.sleep(postmaster.POLL_INTERVAL)
+        time.sleep(_LOOK_INTERVAL)
 
 
 def connected(cluster: Cluster, host: Path) -> PrivateServer:

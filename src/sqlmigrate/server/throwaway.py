@@ -57,9 +57,9 @@ class Throwaway:
         """Whether we may stop and start it: bubblewrap ends with the thread that started it."""
         return self._thread == threading.get_ident()
 
-    def has_room(self) -> bool:
-        """Tell whether databases that nobody needs any more may stay until the server's end."""
-        return _has_room(self._cluster.data_dir.parent)
+    def has_room(self, more: int = 0) -> bool:
+        """Tell whether there is plenty of room where its files are, with so many bytes more."""
+        return _has_room(self._cluster.data_dir.parent, more)
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
@@ -205,12 +205,12 @@ def roomy_memory() -> Path | None:
     return MEMORY if _has_room(MEMORY) and os.access(MEMORY, os.W_OK | os.X_OK) else None
 
 
-def _has_room(folder: Path) -> bool:
+def _has_room(folder: Path, more: int = 0) -> bool:
     try:
         found = os.statvfs(folder)
     except OSError:
         return False
-    return found.f_bavail * found.f_frsize >= MEMORY_MIN
+    return found.f_bavail * found.f_frsize >= MEMORY_MIN + more
 
 
 def _memory() -> Path:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -60,6 +61,24 @@ class State:
     privileged: bool = True
 
 
+class _Read:
+    """A schema that is made of plain data while its server starts."""
+
+    def __init__(self, data: list[Any] | None) -> None:
+        self._data = data
+        self._found: Snapshot | None = None
+        self._thread = Thread(target=self._make, daemon=True)
+        self._thread.start()
+
+    def take(self) -> Snapshot | None:
+        """Return it, once it is there; None where nothing was kept of it."""
+        self._thread.join()
+        return self._found
+
+    def _make(self) -> None:
+        self._found = from_data(self._data) if self._data else None
+
+
 @dataclass(slots=True)
 class Bases:
     """What is kept for one private server; `taken` is what it began with, `done` how many scripts that has run.
@@ -76,6 +95,7 @@ class Bases:
     done: int = 0
     _keys: list[str] = field(default_factory=list)
     _initdb: str = ""
+    _schema: _Read | None = None
 
     def __post_init__(self) -> None:
         """Open the store, where there may be one, and find out which keys count."""
@@ -102,13 +122,14 @@ class Bases:
 
     def fill(self, cluster_: cluster.Cluster) -> str:
         """Make a data directory of the longest chain that is kept, else of what initdb makes; give its superuser."""
-        self.taken, self.done = None, 0
+        self.taken, self.done, self._schema = None, 0, None
         if self.store is None:
             return new_data(cluster_)
         self.taken = self._take(self._keys, cluster_)
         if (state := self.state) and self.taken:
             self.done = self._keys.index(self.taken.key)
             self.observer(Taken(self.done, self.total))
+            self._schema = _Read(self.taken.record.get("schema"))
             return state.superuser
         if self._take([self._initdb], cluster_):
             self.observer(Taken(0, self.total))
@@ -160,8 +181,7 @@ class Bases:
 
     def schema(self) -> Snapshot | None:
         """Return the schema of the state that was taken, where it was kept with it."""
-        data = self.taken.record.get("schema") if self.taken else None
-        return from_data(data) if data else None
+        return self._schema.take() if self._schema else None
 
     def told(self, session: Connection) -> list[Any] | None:
         """Return what the server is; None where its files are not among those that decide the key."""

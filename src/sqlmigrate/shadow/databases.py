@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from sqlmigrate import connection as connections
 from sqlmigrate import queries
 from sqlmigrate.errors import Error, ServerError, redact
+from sqlmigrate.shadow.ahead import Ahead
 from sqlmigrate.shadow.model import ShadowDatabase
 from sqlmigrate.shadow.restoring import quiet
 
@@ -37,7 +38,7 @@ FIRST_WITH_LOGIN_TRIGGERS = 170000
 _CLOSE = "close every session in it first"
 # Seconds. A session that was just closed is soon gone, but on a busy machine not at once.
 _CLONE_WAIT, _DROP_WAIT, _LOOK_INTERVAL = 10.0, 0.05, 0.002
-_LEFT_MAX = 4  # databases of a server that ends soon: what a review of one migration uses
+_LEFT_MAX = 6  # databases of a server that ends soon: what a review of one migration uses
 # Whoever sends the changes hears nothing of it: a slot that another server keeps for us is that server's matter.
 # What the server says of an encoding or a locale that it does not have, or that do not go together.
 _LACKING = (
@@ -69,14 +70,15 @@ class Databases:
         tester: str | None = None,
         locale: Locale | None = None,
         tablespace: str | None = None,
-        leave: Callable[[], bool] = lambda: False,
+        has_room: Callable[[int], bool] = lambda _: False,
     ) -> None:
         """Work through a session; `owner` gets the databases, `login` and `tester` use them, else its own role does.
 
         The session stays in the maintenance database, where nothing of any script is: it may be a superuser's. The
         databases get the `locale`, where the server has it, and lie in the `tablespace`, where one is named. `adopted`
         are settings that CREATE DATABASE does not copy, where we may not copy them ourselves. Once they are `gone` with
-        their server, nothing is left to be dropped. A server that ends soon may be told to `leave` some to its end.
+        their server, nothing is left to be dropped. Where the server ends soon and `has_room` for so many bytes more,
+        some of them are left to its end, and copies are made ahead.
         """
         self._first = self._session = session
         self._conninfo = conninfo
@@ -85,8 +87,10 @@ class Databases:
         self._tester = tester
         self._locale = locale
         self._tablespace = tablespace
-        self._leave = leave
+        self._has_room = has_room
         self._left: list[str] = []
+        self._ahead: dict[str, Ahead] = {}
+        self._beside: Connection | None = None
         self.gone = False
         self.adopted: Adopted | None = None
         self._numbers = itertools.count(1)
@@ -95,9 +99,12 @@ class Databases:
         self._run = f"{PREFIX}{process}_{secrets.token_hex(2)}"
 
     def close(self) -> None:
-        """Close the session that took the place of the one that was given."""
-        if self._session is not self._first:
-            self._session.close()
+        """End what is made ahead, and close the sessions that are our own."""
+        for ahead in self._ahead.values():
+            ahead.leave()
+        for own in (self._session, self._beside):
+            if own is not None and own is not self._first:
+                own.close()
 
     @property
     def superuser(self) -> str:
@@ -114,17 +121,24 @@ class Databases:
         try:
             self._session.execute("SELECT")
         except psycopg.OperationalError:
-            self.close()
-            self._session = connections.connect(self._conninfo, application_name=APPLICATION)
-            self._session.execute(_WRITES)  # the script may have said otherwise of our login
+            if self._session is not self._first:
+                self._session.close()
+            self._session = self._opened()
         return self._session
+
+    def _opened(self) -> Connection:
+        opened = connections.connect(self._conninfo, application_name=APPLICATION)
+        opened.execute(_WRITES)  # a script may have said otherwise of our login
+        return opened
 
     @contextmanager
     def made(self, template: str = _EMPTY) -> Iterator[ShadowDatabase]:
         """Return a copy of a database for a block; sessions in the copy do not keep it from being dropped."""
-        name = f"{self._run}_{next(self._numbers)}"
+        ahead = self._ahead.get(template)
+        made = ahead.take() if ahead else None
+        name = made or self._next_name()
         try:
-            self._create(name, template)
+            self._create(name, template, is_made=made is not None)
             yield self.named(name)
         except BaseException:
             with suppress(psycopg.Error, Error):  # the first error counts; the next run finds what stayed
@@ -137,10 +151,40 @@ class Databases:
             reason = error.diag.message_primary or redact(str(error).strip())
             raise ServerError(f"throwaway database {name} could not be dropped: {reason}") from None
 
+    def make_ahead(self, template: str, count: int) -> None:
+        """Begin to make copies of a database for the next calls of `made`, one if there is no room for so many.
+
+        It must stay as it is until these have come, or `forget_copies` is called.
+        """
+        is_busy = not all(ahead.is_done for ahead in self._ahead.values())
+        if count < 1 or is_busy or template in self._ahead or not self._has_room(0):
+            return
+
+        def is_room(session: Connection) -> bool:
+            row = session.execute(queries.load("shadow")["size"], {"name": template}).fetchone()
+            return row is not None and self._has_room((count - 1) * row[0])
+
+        self.live()
+        self._require_vacant(template)
+        if self._beside is None or self._beside.closed:
+            self._beside = self._opened()
+        names = [self._next_name() for _ in range(count)]
+        self._ahead[template] = Ahead(self._beside, {name: self._statement(name, template) for name in names}, is_room)
+
+    def forget_copies(self, template: str) -> None:
+        """Drop the copies that were made ahead of a database which is about to change or to go, and not taken."""
+        if ahead := self._ahead.pop(template, None):
+            for name in ahead.leave():
+                self._drop(name)
+
+    def _next_name(self) -> str:
+        return f"{self._run}_{next(self._numbers)}"
+
     def _is_left(self, name: str) -> bool:
         """Leave a database to the end of its server, if nothing in it holds anything that others could miss."""
-        if self.gone or len(self._left) == _LEFT_MAX or not self._leave():
+        if self.gone or len(self._left) == _LEFT_MAX or not self._has_room(0):
             return False
+        self.forget_copies(name)
         asked, session = queries.load("shadow"), self.live()
         row = session.execute(asked["holds"], {"name": name}).fetchone()
         if row is None or row[0] or not self._vacant(name, _DROP_WAIT):
@@ -150,7 +194,9 @@ class Databases:
         return True
 
     def clear(self) -> None:
-        """Drop the databases that are only left."""
+        """Drop the databases that are only left, and those made ahead."""
+        for template in list(self._ahead):
+            self.forget_copies(template)
         while self._left:
             self._drop(self._left.pop())
 
@@ -182,20 +228,29 @@ class Databases:
             return ShadowDatabase(name, own, tester, make_conninfo(there, options="-c event_triggers=off"))
         return ShadowDatabase(name, own, tester, there)
 
-    def _create(self, name: str, template: str) -> None:
-        session = self.live()
+    def _require_vacant(self, template: str) -> None:
         if not self._vacant(template, _CLONE_WAIT):
             raise ServerError(f"database {template} cannot be cloned: a session is open in it", hint=_CLOSE)
+
+    def _statement(self, name: str, template: str) -> sql.Composed:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         if self._owner is not None:
             statement += sql.SQL(" OWNER {}").format(sql.Identifier(self._owner))
         if self._tablespace is not None:
             statement += sql.SQL(" TABLESPACE {}").format(sql.Identifier(self._tablespace))
-        if self._copies_files and session.info.server_version >= _FIRST_WITH_STRATEGY:
+        if self._copies_files and self._first.info.server_version >= _FIRST_WITH_STRATEGY:
             # Faster where a checkpoint costs nothing; elsewhere it would make the user's server write everything.
             statement += sql.SQL(" STRATEGY file_copy")
+        return statement
+
+    def _create(self, name: str, template: str, *, is_made: bool) -> None:
+        """Make a copy, or where it `is_made`, what is still missing in it."""
+        session = self.live()
         try:
-            self._execute(session, statement, like=self._locale if template == _EMPTY else None)
+            if not is_made:
+                self._require_vacant(template)
+                statement = self._statement(name, template)
+                self._execute(session, statement, like=self._locale if template == _EMPTY else None)
             if self._owner is not None and template != _EMPTY:
                 self._carry(session, template, name)
             elif self.adopted is not None:
@@ -242,6 +297,7 @@ class Databases:
     def _drop(self, name: str) -> None:
         if self.gone:
             return
+        self.forget_copies(name)
         session = self.live()
         self._vacant(name, _DROP_WAIT)
         try:

@@ -77,7 +77,7 @@ def _private(wanted: Wanted, observer: Observer) -> Iterator[Shadow]:
             login=login,
             tester=tester,
             locale=_locale(wanted),
-            leave=running.has_room,
+            has_room=running.has_room,
         )
         stack.enter_context(closing(databases))
         facts = read_facts(session)

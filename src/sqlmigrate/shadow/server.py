@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from sqlmigrate.connection import Connection
+    from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.schema.read import Snapshot
     from sqlmigrate.server import PrivateServer, Throwaway
     from sqlmigrate.server.account import Account
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlmigrate.sql.script import Script
 
 _SCRIPTS_WORTH = 10  # and so many seconds: to keep a state takes about half a one
-_SECONDS_WORTH = 1.0
+_SECONDS_WORTH = 0.3
 
 
 class Shadow:
@@ -100,6 +100,18 @@ class Shadow:
         """
         return self._databases.made(source.name)
 
+    def copy_ahead(self, source: ShadowDatabase, count: int) -> None:
+        """Begin to make copies of a database, aside, for as many calls of `clone` which will surely come.
+
+        Until then it must stay as it is, with no session in it: whoever changes it says so by `changes`. On a server
+        that is not ours, or has little room, nothing is made before it is needed.
+        """
+        self._databases.make_ahead(source.name, count)
+
+    def changes(self, database: ShadowDatabase) -> None:
+        """Note that a database is about to change: what was copied from it ahead is given to nobody any more."""
+        self._databases.forget_copies(database.name)
+
     def exclusive(self, database: ShadowDatabase) -> AbstractContextManager[None]:
         """Let only this database keep roles from being dropped in a block, as if it were the only one of its server.
 
@@ -114,6 +126,15 @@ class Shadow:
     def roles(self) -> frozenset[tuple[str, str]]:
         """Return the roles that this server has, by oid and name."""
         return frozenset(self._session.execute(queries.load("shadow")["role_names"]).fetchall())
+
+    def probed(self) -> ServerInfo:
+        """Return what the login of the scripts finds, asked in the database that all others are copied from."""
+        with connections.session(self._databases.named(self._template).conninfo) as own:
+            return connections.probe(own)
+
+    def unbound(self) -> frozenset[str]:
+        """Return the roles for which row level security does not count: superusers, and those with BYPASSRLS."""
+        return frozenset(name for (name,) in self._session.execute(queries.load("shadow")["unbound"]).fetchall())
 
     def missing_roles(self, names: Iterable[str]) -> tuple[str, ...]:
         """List the roles that this server does not have."""
@@ -131,6 +152,7 @@ class Shadow:
         On a private server this is done with the roles that the dump names, so that every object gets the owner that
         it has in the target. Raises ServerError, by their names, where extensions or roles are missing.
         """
+        self.changes(database)
         named = needs_of([dump])
         if self.private:
             roles.adopt_dumped(self._session, self._wanted, named.roles)
@@ -234,6 +256,7 @@ class Shadow:
 
         No session may be open in it that shall notice.
         """
+        self.changes(database)
         before = self._databases.adopted
         there = adopted.Adopted(self.owner, {"timezone": OTHER_ZONE}, {"timezone"})
         with connections.session(database.admin_conninfo, application_name=APPLICATION) as admin:

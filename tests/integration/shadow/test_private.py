@@ -136,7 +136,7 @@ def test_of_the_databases_that_are_done_with_a_few_stay_to_the_end(bootstrapped_
             with bootstrapped_shadow.clone(empty):
                 pass
 
-        assert len(databases(bootstrapped_shadow)[2:]) == 4
+        assert len(databases(bootstrapped_shadow)[2:]) == 6
 
 
 def test_a_database_that_is_done_with_keeps_no_role_from_being_dropped(bootstrapped_shadow, empty):

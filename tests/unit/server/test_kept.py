@@ -92,6 +92,37 @@ def test_what_is_taken_is_what_was_kept(store, data, tmp_path, monkeypatch, whol
     assert size == only_file(store).stat().st_size
 
 
+@pytest.mark.parametrize("segment", [1, 2000, 1 << 20], ids="{} bytes share a digest".format)
+def test_many_files_are_written_by_several_threads(store, data, tmp_path, monkeypatch, segment):
+    monkeypatch.setattr(archive, "_SEGMENT", segment)
+    for number in range(300):
+        (data / "base" / "1" / str(number)).write_bytes(random.Random(number).randbytes(100))
+    keep(store, data)
+
+    assert taken(store, tmp_path) == contents(data)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("in_helper", [False, True], ids=["in our thread", "in another one"])
+def test_nothing_is_left_where_a_thread_comes_to_grief(store, data, tmp_path, monkeypatch, error, in_helper):
+    monkeypatch.setattr(archive, "_SEGMENT", 1)
+    keep(store, data)
+    unpack_one, is_met = archive._unpack_small, threading.Event()
+
+    def interrupted(descriptor: int, segment: object) -> None:
+        if (threading.current_thread() is not threading.main_thread()) == in_helper:
+            is_met.set()
+            raise error
+        assert is_met.wait(LONG)
+        unpack_one(descriptor, segment)
+
+    monkeypatch.setattr(archive, "_unpack_small", interrupted)
+    with pytest.raises(error if error is KeyboardInterrupt else kept.Unusable):
+        store.take(store.longest([KEY], TODAY), tmp_path / "new")
+
+    assert not (tmp_path / "new").exists()
+
+
 def test_equal_files_and_zeros_are_kept_once(store, data):
     assert keep(store, data) < 3000 + 12_000 + 5000
 

@@ -106,9 +106,11 @@ class Catalog:
     things: Objects = field(repr=False)
 
 
-def read_catalog(connection: Connection, *, since: Snapshot | None, leave_out: tuple[str, ...] = ()) -> Catalog:
-    """Read all of it; `since` is any earlier snapshot, as `read_schema` takes it."""
-    snapshot = read_schema(connection, since=since, leave_out=leave_out)
+def read_catalog(
+    connection: Connection, *, since: Snapshot | None, unchanged: bool = False, leave_out: tuple[str, ...] = ()
+) -> Catalog:
+    """Read all of it; `since` is any earlier snapshot, and `unchanged` says that it still holds: see `read_schema`."""
+    snapshot = read_schema(connection, since=since, unchanged=unchanged, leave_out=leave_out)
     return Catalog(snapshot, read_relations(connection), read_objects(connection))
 
 

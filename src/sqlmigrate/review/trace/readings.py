@@ -79,12 +79,6 @@ def read_relations(connection: Connection, only: Collection[int] | None = None) 
     return {row[0]: Relation(row[0], KINDS.get(row[1], "relation"), *row[2:]) for row in rows}
 
 
-def read_unbound(connection: Connection) -> frozenset[str]:
-    """Read the roles for which row level security does not count: superusers, and those with BYPASSRLS."""
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        return frozenset(role for (role,) in cursor.execute(queries.load("review")["unbound"]))
-
-
 def read_named(connection: Connection) -> dict[Key, TypeOrSchema]:
     """Read the types and schemas that somebody could lock."""
     return {Key(catalog, oid): TypeOrSchema(kind, name) for catalog, oid, kind, name in _rows(connection, "named")}

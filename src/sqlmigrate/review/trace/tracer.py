@@ -131,32 +131,34 @@ def trace(
     found: Catalog | None = None,
     leave_out: tuple[str, ...] = (),
     apart: bool = True,
+    source: ShadowDatabase | None = None,
+    unchanged: bool = False,
 ) -> Trace:
     """Run a script in a database and keep what it did there; `database` then holds what the script leaves behind.
 
-    No session may be open in the database, since pass B works in a copy of it. A script that PostgreSQL refuses is no
-    error of the trace: `error` says where, and `statements` end before it. Without `apart` pass B is left out, so that
-    the locks of a statement are those that it adds, and batches are not measured. What it has `found` there is
-    read, unless it is given; from any snapshot `since`, only what has changed.
+    No session may be open in the database, since pass B works in a copy of it, or else of the `source` that it was just
+    copied from. A script that PostgreSQL refuses is no error of the trace: `error` says where, and `statements` end
+    before it. Without `apart` pass B is left out, so that the locks of a statement are those that it adds, and batches
+    are not measured. What it has `found` there is read, unless it is given; from any snapshot `since`, only what has
+    changed, and where nothing has, it is said to be `unchanged`.
     """
     if found is None:
         with connections.session(database.conninfo, application_name=APPLICATION) as connection:
-            found = read_catalog(connection, since=since, leave_out=leave_out)
+            found = read_catalog(connection, since=since, unchanged=unchanged, leave_out=leave_out)
     if not shadow.private and (shared := cluster_wide(script_run.script)):
         return _not_tried(script_run, shared[0], found)
     own: list[Seen] | None = None
     notes: list[str] = []
 
     def run_apart() -> list[Seen]:
-        with shadow.clone(database) as copy:
+        with shadow.clone(source or database) as copy:
             return _apart(Pass(copy, replace(script_run, transactional=False), options, info, found, apart=True), notes)
 
-    is_one = _is_one(script_run)
-    if apart and not is_one and (script_run.transactional or any(map(begins, script_run.script.statements()))):
+    if apart and has_pass_b(script_run):
         own = run_apart()
     whole = Pass(database, script_run, options, info, found, follow=True, measure=apart, leave_out=leave_out)
     error = whole.run()
-    if apart and is_one and error is not None:
+    if apart and error is not None and _is_one(script_run):
         own = run_apart()
     with connections.session(database.conninfo, application_name=APPLICATION) as connection:
         left = whole.followed().left(connection)
@@ -169,6 +171,13 @@ def trace(
         error=error,
         notes=tuple(notes),
     )
+
+
+def has_pass_b(script_run: ScriptRun) -> bool:
+    """Tell whether each statement of a script is run in a transaction of its own, too, in another copy."""
+    if _is_one(script_run):
+        return False
+    return script_run.transactional or any(map(begins, script_run.script.statements()))
 
 
 def _is_one(script_run: ScriptRun) -> bool:

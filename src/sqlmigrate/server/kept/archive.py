@@ -1,6 +1,7 @@
 """A stopped data directory as one file: contents first, each once, then a manifest of sizes and digests, sealed.
 
-The last bytes are the manifest's length, its SHA-256 and a mark, so a file that was cut short is none. Whatever is
+Contents that follow each other share a digest, so that two threads check and write thousands of small files. The last
+bytes are the manifest's length, its SHA-256 and a mark, so a file that was cut short is none. Whatever is
 taken out has been compared with its digest before a server is started on it: PostgreSQL itself starts cleanly on a
 truncated table, page checksums or not, and counts fewer rows.
 """
@@ -17,19 +18,24 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import PurePosixPath
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 MARK = b"sqlmigrate base\n"
 _TAIL = 8 + 32 + len(MARK)
 _MANIFEST_MAX = 64 << 20
 _WHOLE = 32 << 20  # bytes up to which a file is read at once; a new WAL segment of 16 MB is mostly zeros
 _CHUNK = 1 << 20
+_SEGMENT = 1 << 20  # bytes behind which a digest ends
+_ZEROS = bytes(8192)
+_HELPERS = 1  # threads beside ours
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LEFT_OUT = frozenset({"postmaster.opts"})
@@ -55,6 +61,8 @@ class Manifest:
     """What a kept file says of itself: its key, until when it counts, and what is to be known to use it.
 
     `day` is the only day on which it counts, as YYYY-MM-DD in UTC; None for every day. `record` is the keeper's own.
+    Files have a path, a size and the number of their content; contents are the bytes stored of them, without zeros at
+    the end; segments have a digest, and how many contents it is of.
     """
 
     key: str
@@ -62,7 +70,8 @@ class Manifest:
     record: Mapping[str, Any] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     files: tuple[tuple[str, int, int], ...] = ()
-    contents: tuple[tuple[str, int], ...] = ()
+    contents: tuple[int, ...] = ()
+    segments: tuple[tuple[str, int], ...] = ()
 
 
 def pack(directory: Path, manifest: Manifest, out: BinaryIO, *, owner: int, most: int) -> None:
@@ -99,7 +108,7 @@ def read_manifest(file: BinaryIO) -> Manifest:
     if hashlib.sha256(text).digest() != tail[8:40]:
         raise Unusable("its manifest does not match its digest")
     found = _manifest(text)
-    if sum(stored for _, stored in found.contents) + len(MARK) + length + _TAIL != size:
+    if sum(found.contents) + len(MARK) + length + _TAIL != size:
         raise Unusable("it has another size than its manifest says")
     return found
 
@@ -107,7 +116,7 @@ def read_manifest(file: BinaryIO) -> Manifest:
 def unpack(file: BinaryIO, manifest: Manifest, directory: Path, *, wanted: Manifest) -> None:
     """Write the files of a manifest, which must be the one that is wanted, into a new directory.
 
-    Raises Unusable at the first content that is another one.
+    Raises Unusable where a content is another one; then nothing in the directory is to be used.
     """
     if manifest != wanted:
         raise Unusable("it has just become another one")
@@ -118,10 +127,7 @@ def unpack(file: BinaryIO, manifest: Manifest, directory: Path, *, wanted: Manif
     places: list[list[tuple[str, int]]] = [[] for _ in manifest.contents]
     for name, size, number in manifest.files:
         places[number].append((_inside(top, name), size))
-    file.seek(len(MARK))
-    for (digest, stored), targets in zip(manifest.contents, places, strict=True):
-        unpack_one = _unpack_small if stored <= _WHOLE else _unpack_large
-        unpack_one(file, digest, stored, targets)
+    _Unpacking(file.fileno(), _segments(manifest, places)).run()
 
 
 class _Writer:
@@ -132,6 +138,8 @@ class _Writer:
         self._owner = owner
         self._left = most
         self._numbers: dict[tuple[str, int], int] = {}
+        self._segments: list[tuple[str, int]] = []
+        self._begin_segment()
         self._folders: list[str] = []
         self._files: list[tuple[str, int, int]] = []
         self._state = b""
@@ -169,6 +177,7 @@ class _Writer:
         """Seal what was written with its manifest; raises NotKept if the server was not shut down cleanly."""
         if int.from_bytes(self._state, sys.byteorder) != _SHUT_DOWN:
             raise NotKept("its server was not shut down cleanly")
+        self._end_segment()
         text = json.dumps(
             {
                 "format": FORMAT,
@@ -177,7 +186,8 @@ class _Writer:
                 "record": manifest.record,
                 "folders": self._folders,
                 "files": self._files,
-                "contents": list(self._numbers),
+                "contents": [stored for _, stored in self._numbers],
+                "segments": self._segments,
             },
             sort_keys=True,
         ).encode()
@@ -192,15 +202,34 @@ class _Writer:
                 self._state = data[_STATE]
             data = data.rstrip(b"\0")
             if self._is_new(path, size, hashlib.sha256(data).hexdigest(), len(data)):
-                self.write(data)
+                self._store([data])
             return
         digest = hashlib.sha256()
         for part in _parts(file, size):
             digest.update(part)
         if self._is_new(path, size, digest.hexdigest(), size):
             file.seek(0)
-            for part in _parts(file, size):
-                self.write(part)
+            self._end_segment()  # a large file has one of its own
+            self._store(_parts(file, size))
+            self._end_segment()
+
+    def _store(self, parts: Iterable[bytes]) -> None:
+        """Write a content that is new."""
+        for part in parts:
+            self._digest.update(part)
+            self._stored += len(part)
+            self.write(part)
+        self._count += 1
+        if self._stored >= _SEGMENT:
+            self._end_segment()
+
+    def _begin_segment(self) -> None:
+        self._digest, self._count, self._stored = hashlib.sha256(), 0, 0
+
+    def _end_segment(self) -> None:
+        if self._count:
+            self._segments.append((self._digest.hexdigest(), self._count))
+        self._begin_segment()
 
     def _is_new(self, path: str, size: int, digest: str, stored: int) -> bool:
         content = (digest, stored)
@@ -221,10 +250,12 @@ def _manifest(text: bytes) -> Manifest:
         if data["format"] != FORMAT:
             raise Unusable("another version of sqlmigrate has written it")
         files = tuple((str(path), int(size), int(number)) for path, size, number in data["files"])
-        contents = tuple((str(digest), int(stored)) for digest, stored in data["contents"])
-        if {number for *_, number in files} != set(range(len(contents))):
+        contents = tuple(int(stored) for stored in data["contents"])
+        segments = tuple((str(digest), int(count)) for digest, count in data["segments"])
+        is_whole = sum(count for _, count in segments) == len(contents) and all(count > 0 for _, count in segments)
+        if not is_whole or {number for *_, number in files} != set(range(len(contents))):
             raise Unusable("its manifest and its contents do not go together")
-        return Manifest(data["key"], data["day"], data["record"], tuple(data["folders"]), files, contents)
+        return Manifest(data["key"], data["day"], data["record"], tuple(data["folders"]), files, contents, segments)
     except (ValueError, TypeError, KeyError, RecursionError):
         raise Unusable("its manifest cannot be read") from None
 
@@ -237,29 +268,107 @@ def _inside(directory: str, name: str) -> str:
     return "/".join((directory, *parts))
 
 
-def _unpack_small(file: BinaryIO, digest: str, stored: int, targets: list[tuple[str, int]]) -> None:
-    data = file.read(stored)
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise Unusable("a file in it has changed")
-    for path, size in targets:
-        descriptor = os.open(path, _NEW, 0o600)
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """Contents that follow each other from a place on, with their files: a path and a size for each."""
+
+    start: int
+    digest: str
+    contents: Sequence[tuple[int, list[tuple[str, int]]]]
+
+    @property
+    def length(self) -> int:
+        """How many bytes are stored of it."""
+        return sum(stored for stored, _ in self.contents)
+
+
+def _segments(manifest: Manifest, places: Sequence[list[tuple[str, int]]]) -> Iterator[_Segment]:
+    start, contents = len(MARK), zip(manifest.contents, places, strict=True)
+    for digest, count in manifest.segments:
+        yield (found := _Segment(start, digest, list(islice(contents, count))))
+        start += found.length
+
+
+class _Unpacking:
+    """Checks and writes segments in several threads; what one of them raises ends all."""
+
+    def __init__(self, descriptor: int, segments: Iterator[_Segment]) -> None:
+        self._descriptor = descriptor
+        self._segments = segments
+        self._lock = Lock()
+        self._errors: list[BaseException] = []
+        self._is_over = False
+
+    def run(self) -> None:
+        """Write all of them, and wait for all threads; raises what one of them has raised."""
+        helpers = [Thread(target=self._help, daemon=True) for _ in range(_HELPERS)]
+        for helper in helpers:
+            helper.start()
         try:
-            written = os.write(descriptor, data)
-            if size != written:
-                os.ftruncate(descriptor, size)
+            self._work()
+        except BaseException:
+            self._is_over = True
+            raise
         finally:
-            os.close(descriptor)
-        if written != stored:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            for helper in helpers:
+                helper.join()
+        if self._errors:
+            raise self._errors[0]
+
+    def _help(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001  it is raised by `run`
+            self._errors.append(error)
+            self._is_over = True
+
+    def _work(self) -> None:
+        while not self._is_over:
+            with self._lock:
+                segment = next(self._segments, None)
+            if segment is None:
+                return
+            is_large = len(segment.contents) == 1 and segment.length > _WHOLE
+            (_unpack_large if is_large else _unpack_small)(self._descriptor, segment)
 
 
-def _unpack_large(file: BinaryIO, digest: str, stored: int, targets: list[tuple[str, int]]) -> None:
-    found = hashlib.sha256()
+def _unpack_small(descriptor: int, segment: _Segment) -> None:
+    """Read a segment at once, and write its files when it is known to be the right one."""
+    data = memoryview(os.pread(descriptor, segment.length, segment.start))
+    if hashlib.sha256(data).hexdigest() != segment.digest:
+        raise Unusable("a file in it has changed")
+    for stored, targets in segment.contents:
+        content, data = data[:stored], data[stored:]
+        for path, size in targets:
+            new = os.open(path, _NEW, 0o600)
+            try:
+                _write(new, content, size)
+            finally:
+                os.close(new)
+
+
+def _write(new: int, content: memoryview, size: int) -> None:
+    """Write a new file: a content, then zeros up to its size, few of which cost less than a hole."""
+    if not size:
+        return
+    zeros = _ZEROS[: size - len(content)] if size - len(content) <= len(_ZEROS) else b""
+    written = os.writev(new, (content, zeros)) if zeros else os.write(new, content)
+    if written != len(content) + len(zeros):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if written != size:
+        os.ftruncate(new, size)
+
+
+def _unpack_large(descriptor: int, segment: _Segment) -> None:
+    """Write the files of a segment that is one large content."""
+    [(stored, targets)] = segment.contents
+    found, at = hashlib.sha256(), segment.start
     with _new(targets[0][0]) as out:
-        for part in _parts(file, stored):
+        while part := os.pread(descriptor, min(_CHUNK, segment.start + stored - at), at):
             found.update(part)
             out.write(part)
-    if found.hexdigest() != digest:
+            at += len(part)
+    if found.hexdigest() != segment.digest:
         raise Unusable("a file in it has changed")
     for path, _ in targets[1:]:
         with _new(path) as out, open(targets[0][0], "rb") as first:  # noqa: PTH123  a path is text here

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import ExitStack
 
 import pytest
 
-from sqlmigrate import events
+from sqlmigrate import events, roundtrip, shadow
+from sqlmigrate.config import Config
+from sqlmigrate.engine import Options
+from sqlmigrate.roundtrip import Runner
 from sqlmigrate.schema.rows import Reader
 from sqlmigrate.shadow import Settings
-from support.kept import Run, behind
+from support.kept import HISTORY, SIZE, Run, behind
 
 pytestmark = pytest.mark.pg
 
@@ -129,3 +133,21 @@ def test_a_role_that_a_migration_makes_is_there(history):
     assert (first.kept, second.taken) == ([(6, False)], 6)
     assert first.verdicts == second.verdicts
     assert first.verdicts[0][-1] == ()
+
+
+def test_a_base_is_as_it_was_kept_until_somebody_works_in_it(history):
+    behind(history)
+    before = history.load().ordered[: len(HISTORY)]
+    config = Config(migrations=history.directory, cache_size=SIZE)
+    wanted = shadow.wanted(config, [item.script for item in before], before=roundtrip.before(before, Options()))
+
+    with shadow.opened(wanted) as server, ExitStack() as stack:
+        runner = Runner(server, Options())
+        ground = runner.ground(stack, before)
+        assert ground.is_as_kept
+        fork = ground.fork(stack)
+        assert fork.is_as_kept
+
+        runner.replay_all(history.load().ordered[len(HISTORY) :], fork)
+        assert not fork.is_as_kept
+        assert ground.is_as_kept
