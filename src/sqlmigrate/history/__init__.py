@@ -7,6 +7,7 @@ checksum and is fine, one that yoyo deleted is not applied.
 from sqlmigrate.history.attempts import AttemptRow, read_attempts
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, LogFilter, LogRow, Run, Texts, last_done
 from sqlmigrate.history.names import names_ours
+from sqlmigrate.history.privileges import owners_schema
 from sqlmigrate.history.seeded import (
     LastSeeded,
     SeededFile,
@@ -84,6 +85,7 @@ __all__ = [
     "last_seeded",
     "log",
     "names_ours",
+    "owners_schema",
     "read",
     "read_attempts",
     "read_log",
