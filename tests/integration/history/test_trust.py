@@ -538,3 +538,37 @@ def test_rights_in_a_schema_that_was_there_are_not_taken_back(runner, conn, new_
         runner.apply()
     conn.execute(caught.value.hint.partition("; or, ")[0])
     runner.apply()
+
+
+def test_a_prepared_transaction_that_holds_a_table_is_named_before_long(runner, database, conn, monkeypatch):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    runner.write("b", "CREATE TABLE b ();")
+    taker = database.holding("LOCK TABLE sqlmigrate.applied")
+    taker.execute("PREPARE TRANSACTION 'left behind'")
+    monkeypatch.setattr(trust, "PATIENCE", 100)
+    try:
+        with pytest.raises(HistoryError, match="blocked by the prepared transaction 'left behind'") as caught:
+            runner.apply()
+    finally:
+        conn.execute("ROLLBACK PREPARED 'left behind'")
+
+    assert "ROLLBACK PREPARED would end it" in caught.value.message
+    assert "pg_terminate_backend" not in caught.value.hint
+    assert ids(runner.apply()) == ["b"]
+
+
+def test_a_session_that_holds_a_table_is_named_before_long(runner, database, monkeypatch):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    taker = database.holding("LOCK TABLE sqlmigrate.meta")
+    monkeypatch.setattr(trust, "PATIENCE", 100)
+
+    with pytest.raises(HistoryError, match=f"blocked by pid {taker.info.backend_pid} ") as caught:
+        runner.history()
+    assert f"pg_terminate_backend({taker.info.backend_pid})" in caught.value.hint
+    with connection.session(runner.conninfo) as session:
+        before = session.execute("SHOW lock_timeout").fetchone()
+        with pytest.raises(HistoryError):
+            history.read(session, "sqlmigrate")
+        assert session.execute("SHOW lock_timeout").fetchone() == before
