@@ -10,6 +10,7 @@ from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.schema.diff import as_text
+from sqlmigrate.shadow import TargetFacts
 from support.trips import NOTHING, one, tried
 
 WANTED = shadow.Wanted(roles=frozenset({"reader"}), bootstrap=NOTHING)
@@ -615,6 +616,24 @@ def test_what_a_script_changes_of_the_cluster_without_saying_so_is_seen(project,
 
     assert [trip.verdict for trip in found] == [Verdict.NOT_RESTORED, Verdict.EXACT]
     assert as_text(found[0].differences) == [f"~ role {server.owner}: settings + work_mem=7MB"]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_role_that_a_script_makes_without_saying_so_keeps_the_pair_from_no_later_one(
+    project, clean_environment, binaries, in_place, forgets
+):
+    hidden = "DO $$ BEGIN EXECUTE '%s RO' || 'LE clerk'; END $$;"
+    back = "SELECT 1;" if forgets else hidden % "DROP"
+    project.migration("1", hidden % "CREATE" + " CREATE TABLE a ();", rollback=f"DROP TABLE a; {back}")
+    project.migration("2", "ALTER TABLE a ADD COLUMN b int;", rollback="ALTER TABLE a DROP COLUMN b;")
+    target = TargetFacts(binaries.major, binaries.version, "shop", "boss", "boss", creates_roles=True)
+    wanted = shadow.Wanted(bootstrap=NOTHING, asked=frozenset(), target=target)
+    with shadow.opened(wanted) as server:
+        found = list(roundtrip.round_trips(project.load(), ["1", "2"], server, Options(), in_place=in_place))
+
+    assert [trip.verdict for trip in found] == [Verdict.NOT_RESTORED if forgets else Verdict.EXACT, Verdict.EXACT]
+    assert found[1].left_out == ()
 
 
 def test_what_a_superuser_changes_of_the_cluster_without_saying_so_is_seen(project, clean_environment):
