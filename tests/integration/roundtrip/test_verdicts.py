@@ -80,6 +80,19 @@ RESTORED = {
         "ALTER TABLE orders DROP CONSTRAINT c;",
     ),
     "a wider type": ("ALTER TABLE orders ALTER amount TYPE bigint;", "ALTER TABLE orders ALTER amount TYPE integer;"),
+    "a wider type, without saying so": (
+        "DO $$ BEGIN EXECUTE 'AL' || 'TER TABLE orders ALTER amount TYPE bigint'; END $$;",
+        "DO $$ BEGIN EXECUTE 'AL' || 'TER TABLE orders ALTER amount TYPE integer'; END $$;",
+    ),
+    "a table written anew": ("ALTER TABLE orders SET UNLOGGED;", "ALTER TABLE orders SET LOGGED;"),
+    "a table written anew in a block": (
+        "DO $$ BEGIN EXECUTE format('CLUSTER %I USING orders_state', 'orders'); END $$;",
+        "DO $$ BEGIN EXECUTE format('ALTER TABLE %I SET WITHOUT CLUSTER', 'orders'); END $$;",
+    ),
+    "values computed from their own": (
+        "ALTER TABLE orders ALTER state TYPE text USING upper(state);",
+        "ALTER TABLE orders ALTER state TYPE text USING lower(state);",
+    ),
     "an index outside a transaction": (
         "-- transactional: false\nCREATE INDEX CONCURRENTLY i ON orders (amount);",
         "DROP INDEX CONCURRENTLY i;",
@@ -90,6 +103,7 @@ RESTORED = {
     ),
 }
 
+UNSEEN = "is emptied or rewritten by SQL that the scripts do not show"
 NOT_RESTORED = {
     "a forgotten index": (
         "DROP INDEX orders_state;",
@@ -201,6 +215,13 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(shop_p
             "table public.parts_1 is emptied",
         ),
         ("TRUNCATE parts;", "SELECT 1;", "table public.parts_1 is emptied"),
+        ("DO $$ BEGIN EXECUTE 'TRUN' || 'CATE log'; END $$;", "SELECT 1;", f"table public.log {UNSEEN}"),
+        ("SELECT 1;", "DO $$ BEGIN EXECUTE 'TRUN' || 'CATE parts'; END $$;", f"table public.parts_1 {UNSEEN}"),
+        (
+            "CREATE FUNCTION clear() RETURNS void LANGUAGE sql AS 'TRUNCATE log'; SELECT clear();",
+            "DROP FUNCTION clear();",
+            f"table public.log {UNSEEN}",
+        ),
         (
             "ALTER TABLE log ALTER id TYPE bigint;",
             "ALTER TABLE log ALTER id TYPE int USING NULL;",
