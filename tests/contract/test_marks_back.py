@@ -14,6 +14,7 @@ from sqlmigrate.importing.copying import Copy, copy_to
 from sqlmigrate.importing.tables import Where
 from sqlmigrate.importing.tools import NAMES, WRITTEN, named
 from support.command import Call
+from support.default_privileges import DEFAULTS, rights_of_others
 from support.importing import contents, imported, written
 from support.runner import Runner
 from support.their_histories import TABLES
@@ -172,6 +173,17 @@ NOWHERE: list[tuple[dict[str, str], str]] = [
     ({"schema": "pg_temp"}, "which cannot hold its table"),
     ({"schema": "sqlmigrate"}, "which cannot hold its table"),
 ]
+
+
+@pytest.mark.parametrize(("tool", "schema"), [("dbmate", "public"), ("supabase", "supabase_migrations")])
+def test_default_privileges_give_nobody_the_right_to_write_it(abc, database, admin, new_role, tool, schema):
+    other = new_role()
+    database.connect().execute(DEFAULTS.format(other=other))
+    before = rights_of_others(admin, schema)
+    copied(abc, tool)
+
+    own = [(other, "", "USAGE")] if schema != "public" else []
+    assert rights_of_others(admin, schema) == sorted([*before, *own, (other, "r", "SELECT")])
 
 
 @pytest.mark.parametrize(("where", "said"), NOWHERE)

@@ -10,6 +10,7 @@ import pytest
 
 from sqlmigrate.errors import HalfWayError, HistoryError, UsageError
 from support.command import Call
+from support.default_privileges import DEFAULTS, rights_of_others
 from support.runner import Runner, ids
 from support.yoyo import ROOT, Yoyo, adopt, copy_back, opened, pending, project_of_100, url
 
@@ -61,6 +62,16 @@ def test_the_tables_are_those_that_yoyo_makes(abc_runner, database, database_fac
     assert not done.place.exists
     assert database.dump("--schema=public", schema_only=True) == other.dump("--schema=public", schema_only=True)
     assert database.connect().execute("SELECT version FROM _yoyo_version").fetchall() == [(2,)]
+
+
+def test_default_privileges_give_nobody_the_right_to_write_them(abc_runner, database, admin, new_role):
+    other = new_role()
+    database.connect().execute(DEFAULTS.format(other=other))
+    abc_runner.mark("a")
+    before = rights_of_others(admin, "public")
+    copy_back(abc_runner)
+
+    assert rights_of_others(admin, "public") == sorted([*before, (other, "r", "SELECT")])
 
 
 def test_yoyo_goes_on_with_the_tables_that_we_made(abc_runner, database):

@@ -30,7 +30,8 @@ def session(hostile) -> psycopg.Connection[Any]:
     for _, text in own_sql.upgrades():
         session.execute(text)
     session.execute(own_sql.OF_OTHER_TOOLS)
-    for block in ("create_schema", "create_run", "create_target"):
+    session.execute("CREATE SCHEMA sqlmigrate_fleet")
+    for block in ("create_run", "create_target"):
         session.execute(own.load("fleet")[block])
     session.execute(f"CREATE TABLE {own_sql.SCHEMA}.yoyo_lock (locked integer, ctime timestamp, pid integer)")
     session.commit()

@@ -56,6 +56,7 @@ _FILLED = {
     "space": f"'{SCHEMA}'",
     "owners": "ARRAY['migrator']",
     "tables": "ARRAY['applied']",
+    "name": "'applied'",
     "own_schema": "true",
     "oids": "ARRAY[1::pg_catalog.oid]",
     "last_scan": "NULL::pg_catalog.timestamptz",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmigrate.connection.answers import careful, server_message, statement_position, typed_row
+from sqlmigrate.connection.answers import careful, raised_in, server_message, statement_position, typed_row
 from sqlmigrate.connection.command import Command, Purpose
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
 from sqlmigrate.connection.gate import Gate, allow
@@ -57,6 +57,7 @@ __all__ = [
     "ours_locally",
     "parse_conninfo",
     "probe",
+    "raised_in",
     "relations",
     "require_writable",
     "server_message",

@@ -113,6 +113,15 @@ def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:
     )
 
 
+def raised_in(diag: Diagnostic) -> str | None:
+    """Return a hint that tells what code an error was raised in; None where a command itself was refused.
+
+    Around commands of ours that is mostly the function of an event trigger.
+    """
+    context = _short((diag.context or "").replace("\n", ", "))
+    return f"it was raised in: {context}; \\dy in psql lists the event triggers of the database" if context else None
+
+
 def statement_position(diag: Diagnostic) -> int | None:
     """Return the 1-based place in a statement that an error names; None where it names none."""
     return _position(diag.statement_position)

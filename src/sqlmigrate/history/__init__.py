@@ -16,6 +16,7 @@ from sqlmigrate.history.tables import VERSION, catch_up, half_way, hold, install
 if TYPE_CHECKING:
     from sqlmigrate.history.attempts import AttemptRow, read_attempts
     from sqlmigrate.history.logged import LogFilter, LogRow, read_log
+    from sqlmigrate.history.privileges import owners_schema
     from sqlmigrate.history.seeded import (
         LastSeeded,
         SeededFile,
@@ -54,6 +55,7 @@ else:
     _IN = {
         **dict.fromkeys(("AttemptRow", "read_attempts"), "attempts"),
         **dict.fromkeys(("LogFilter", "LogRow", "read_log"), "logged"),
+        "owners_schema": "privileges",
         **dict.fromkeys(
             ("LastSeeded", "SeededFile", "SeededRow", "last_seeded", "read_seeded", "write_seeded"), "seeded"
         ),
@@ -108,6 +110,7 @@ __all__ = [
     "last_seeded",
     "log",
     "names_ours",
+    "owners_schema",
     "read",
     "read_attempts",
     "read_log",

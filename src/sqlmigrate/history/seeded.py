@@ -19,7 +19,7 @@ from sqlmigrate.connection import careful, typed_row
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import trust
 from sqlmigrate.history.names import SEEDS
-from sqlmigrate.history.tables import addition
+from sqlmigrate.history.tables import seeds_table
 from sqlmigrate.history.trust import Tables
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def write_seeded(
     Raises psycopg.errors.InsufficientPrivilege, and HistoryError where the table is not to be trusted.
     """
     if not trust.there(connection, schema, [SEEDS]):
-        connection.execute(addition("seeds", schema))
+        connection.execute(seeds_table(schema))
     trust.hold(connection, _tables(schema, owners), [SEEDS])
     of_run = {"run_id": run.run_id, "username": run.username, "hostname": run.hostname}
     for file in files:

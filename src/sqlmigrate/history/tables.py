@@ -11,11 +11,12 @@ from psycopg import pq, sql
 from psycopg.rows import dict_row
 
 from sqlmigrate import __version__, queries
-from sqlmigrate.connection import careful
+from sqlmigrate.connection import careful, raised_in
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.history import trust
 from sqlmigrate.history.model import Applied, Entry, HalfWay, History, Texts
-from sqlmigrate.history.names import WRITTEN, compose, ours
+from sqlmigrate.history.names import ATTEMPTS, SEEDS, TABLES, WRITTEN, compose, ours
+from sqlmigrate.history.privileges import as_the_log, dollar_quote, new_schema, only_to_read
 from sqlmigrate.migrations import migration_hash
 
 if TYPE_CHECKING:
@@ -218,9 +219,10 @@ def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
     record = sql.SQL("INSERT INTO {}.meta (version, upgraded_by) VALUES ({}, {})")
     commands = []
     for next_version in range((version or 0) + 1, VERSION + 1):
-        text = queries.history_upgrade(next_version).replace("$do$", _dollar_quote(schema))
+        text = queries.history_upgrade(next_version).replace("$do$", dollar_quote(schema))
         commands.append(sql.SQL(text).format(schema=name, space=sql.Literal(schema)))
     if version is None:
+        commands[0] += only_to_read(schema, TABLES)
         commands.append(attempts_table(schema))
     # no parameters: with them a % in the schema's name would count as one
     return [*commands, record.format(name, VERSION, f"sqlmigrate {__version__}")] if commands else []
@@ -228,13 +230,18 @@ def upgrades(schema: str, version: int | None) -> list[sql.Composed]:
 
 def attempts_table(schema: str) -> sql.Composed:
     """Return the commands that make the table of attempts, where there is none."""
-    return addition("attempts", schema)
+    return _addition("attempts", schema, ATTEMPTS)
 
 
-def addition(name: str, schema: str) -> sql.Composed:
+def seeds_table(schema: str) -> sql.Composed:
+    """Return the commands that make the table of seed files, where there is none."""
+    return _addition("seeds", schema, SEEDS)
+
+
+def _addition(name: str, schema: str, table: str) -> sql.Composed:
     """Return the commands that make a table that is no part of any version."""
-    text = queries.history_part(name).replace("$do$", _dollar_quote(schema))
-    return sql.SQL(text).format(schema=sql.Identifier(schema), space=sql.Literal(schema))
+    made = sql.SQL(queries.history_part(name)).format(schema=sql.Identifier(schema))
+    return sql.SQL("; ").join([made, only_to_read(schema, [table]), as_the_log(schema, table)])
 
 
 def _with_attempts(connection: Connection, schema: str, history: History) -> History:
@@ -245,14 +252,6 @@ def _with_attempts(connection: Connection, schema: str, history: History) -> His
         connection.execute(attempts_table(schema))
         return replace(history, attempts=True)
     return history
-
-
-def _dollar_quote(schema: str) -> str:
-    """Return dollar quotes for a DO block that the name of the schema cannot end."""
-    tag = "$do$"
-    while tag in schema:
-        tag = f"{tag[:-1]}_$"
-    return tag
 
 
 def hold(connection: Connection, schema: str, owners: Collection[str]) -> None:
@@ -275,30 +274,38 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
         _require_writer(connection, schema)
         catch_up(connection, schema, owners)
         return _with_attempts(connection, schema, history)
-    name = sql.Identifier(schema)
     exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
     what = "created" if history.version is None else "brought up to date"
     refused = f"the history cannot be {what} in schema {schema}"
     try:
         with connection.transaction():
             if not exists:
-                connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+                connection.execute(new_schema(schema))
             if history.version is not None:
                 hold(connection, schema, owners)
             for upgrade in upgrades(schema, history.version):
                 connection.execute(upgrade)
             standing = trust.require(connection, ours(schema, owners))
     except psycopg.errors.InsufficientPrivilege as error:
-        hint = _sql(_GRANT_CREATE if exists else _CREATE_SCHEMA, schema, connection)
-        if history.version is not None:
-            hint = f"`sqlmigrate apply` as {_writer(connection, schema)[0]}, which owns the tables, does it"
-        raise HistoryError(f"{refused}: {error.diag.message_primary}", hint=f"a DBA can help: {hint}") from None
+        hint = _help(connection, schema, error, exists=bool(exists), is_new=history.version is None)
+        raise HistoryError(f"{refused}: {error.diag.message_primary}", hint=hint) from None
     except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject) as error:
         raise _other_tool(schema, error) from None
     except psycopg.Error as error:
         if connection.closed:
             raise
-        raise HistoryError(f"{refused}: {error.diag.message_primary or error}") from None  # an event trigger, say
+        message = f"{refused}: {error.diag.message_primary or error}"
+        raise HistoryError(message, hint=raised_in(error.diag)) from None
     if history.version is None:
         return replace(history, standing=standing, attempts=True)
     return _with_attempts(connection, schema, replace(history, standing=standing))
+
+
+def _help(connection: Connection, schema: str, error: psycopg.Error, *, exists: bool, is_new: bool) -> str:
+    """Return what helps where a right was missing while the tables were made or brought up to date."""
+    owner = None if is_new else _writer(connection, schema)[0]
+    if owner in {None, connection.info.user} and (hint := raised_in(error.diag)):
+        return hint
+    if owner is not None:
+        return f"a DBA can help: `sqlmigrate apply` as {owner}, which owns the tables, does it"
+    return f"a DBA can help: {_sql(_GRANT_CREATE if exists else _CREATE_SCHEMA, schema, connection)}"

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import ClientCursor, pq, sql
-from psycopg.rows import tuple_row
+from psycopg.rows import class_row, tuple_row
 
 from sqlmigrate import queries
 from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.errors import HistoryError
+from sqlmigrate.events import Blocker
 from sqlmigrate.history.model import Standing
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ REMARKS = ("shared", "subscribed", "unlogged")
 _WRITTEN_ONLY = ("reference", "default", "check")
 """What runs only where a row is written: tables of other tools, which we only read, have it in many ways."""
 READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
+PATIENCE = 10_000
+"""How long, in milliseconds, a reader waits for tables that somebody holds so that nobody may read them."""
 _PLAIN = {
     "kind": "is not a plain table",
     "tree": "inherits, or is inherited from",
@@ -116,11 +119,14 @@ def read(
     Gives its rows, and what `require` tells. Raises HistoryError where the tables are not to be trusted, and psycopg's
     errors.
     """
-    if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+    alone = connection.info.transaction_status == pq.TransactionStatus.IDLE
+    if not alone:
         require(connection, tables)  # nothing could be asked behind the error of the guard
     # several commands in one message can have no parameters
     asked = query.as_string() if values is None else ClientCursor(connection).mogrify(query, values)
-    parts = (guarded(tables, locked, READ), asked)
+    # in a transaction of the caller, its own limit counts
+    limit = [f"SET LOCAL lock_timeout TO {PATIENCE}"] if alone else []
+    parts = (*limit, guarded(tables, locked, READ), asked)
     with connection.cursor(row_factory=tuple_row) as cursor:
         try:
             cursor.execute("; ".join(parts).encode())
@@ -128,11 +134,29 @@ def read(
             if connection.info.transaction_status == pq.TransactionStatus.IDLE:
                 require(connection, tables)
             raise _changed(tables) from None
-        cursor.nextset()
+        except psycopg.errors.LockNotAvailable:
+            if not alone:
+                raise
+            raise _locked(connection, tables, locked) from None
+        for _ in (*limit, "the lock"):
+            cursor.nextset()
         [(_, *stands)] = cursor.fetchall()
         cursor.row_factory = row_factory
         cursor.nextset()
         return cursor.fetchall(), Standing(*stands)
+
+
+def _locked(connection: Connection, tables: Tables, names: Collection[str]) -> HistoryError:
+    """Return the error for tables that somebody keeps from everybody for too long, with who that is."""
+    with connection.cursor(row_factory=class_row(Blocker)) as cursor:
+        blockers = cursor.execute(queries.load("trust")["locked_by"], [tables.schema, list(names)]).fetchall()
+    who = "".join(f"; blocked by {blocker}" for blocker in blockers)
+    sessions = [f"pg_terminate_backend({blocker.pid})" for blocker in blockers if blocker.pid]
+    hint = "run the command again when that has ended"
+    return HistoryError(
+        f"the tables in schema {tables.schema} could not be read for {PATIENCE / 1000:.0f} s: they are locked{who}",
+        hint=f"{hint}; or end it, if you may, by {' and '.join(sessions)}" if sessions else hint,
+    )
 
 
 def guarded(tables: Tables, locked: Collection[str], mode: str) -> str:

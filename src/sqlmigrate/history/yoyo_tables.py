@@ -13,9 +13,10 @@ from psycopg import RawCursor, sql
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import as_login
+from sqlmigrate.connection import as_login, raised_in
 from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.history import trust
+from sqlmigrate.history.privileges import only_to_read
 from sqlmigrate.history.trust import Tables
 
 if TYPE_CHECKING:
@@ -228,6 +229,9 @@ def _make(connection: Connection, place: YoyoTable, there: Collection[str]) -> N
     made = {place.name: ["create_migration"], **_MADE}
     for name in (name for table, names in made.items() if table not in there for name in names):
         connection.execute(_compose(name, place))
+    made_now = [name for name in made if name not in there]
+    if made_now:
+        connection.execute(only_to_read(place.schema, made_now))
 
 
 @contextmanager
@@ -250,11 +254,11 @@ def writing(connection: Connection, place: YoyoTable, owners: Collection[str]) -
             connection.execute(_compose("unlock", place))
     except psycopg.errors.InsufficientPrivilege as error:
         role, schema = _quoted(connection.info.user), _quoted(place.schema)
-        hint = f"GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
+        grant = f"GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
         if not place.exists:
-            hint = f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
+            grant = f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
         message = f"{place} cannot be written: {error.diag.message_primary}"
-        raise HistoryError(message, hint=f"a DBA can help: {hint}") from None
+        raise HistoryError(message, hint=raised_in(error.diag) or f"a DBA can help: {grant}") from None
 
 
 def _not_readable(connection: Connection, place: YoyoTable) -> HistoryError:

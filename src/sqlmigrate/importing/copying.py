@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from sqlmigrate.connection import allow, as_login
+from sqlmigrate.connection import allow, as_login, raised_in
 from sqlmigrate.engine.adopting import carry_out
 from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import ignore
 from sqlmigrate.history import trust
+from sqlmigrate.history.privileges import only_to_read, owners_schema
 from sqlmigrate.history.trust import Tables
 from sqlmigrate.importing import tables
 from sqlmigrate.importing.tables import Place
@@ -91,8 +92,7 @@ def copy_to(
         place = planned.place
         with _permitted(connection, place):
             if planned.created:
-                for name in writing.create:
-                    connection.execute(tables.compose(tool, place, name))
+                _make(connection, tool, place, writing)
             trust.hold(connection, Tables(place.schema, (place.name,), tuple(options.history_owners)), [place.name])
             if writing.add and not planned.created and not writing.columns <= place.columns:
                 connection.execute(tables.compose(tool, place, writing.add))
@@ -100,6 +100,21 @@ def copy_to(
                 connection.execute(tables.compose(tool, place, writing.put), row)
 
     return carry_out(conninfo, options, gate, observer, look, write)
+
+
+def _make(connection: Connection, tool: Tool, place: Place, writing: Writing) -> None:
+    """Make the tool's table, which default privileges give nobody the right to write, and its schema."""
+    is_new = not _is_there(connection, place.schema)
+    for name in writing.create:
+        connection.execute(tables.compose(tool, place, name))
+    if is_new:
+        connection.execute(owners_schema(place.schema))
+    connection.execute(only_to_read(place.schema, [place.name]))
+
+
+def _is_there(connection: Connection, schema: str) -> bool:
+    query = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s"
+    return connection.execute(query, [schema]).fetchone() is not None
 
 
 def _require_whole(found: History, tool: Tool, schema: str) -> None:
@@ -156,8 +171,7 @@ def _usual(connection: Connection, tool: Tool, where: Where, ours: str) -> Place
     if schema is None or schema == ours or schema.startswith("pg_") or schema == "information_schema":
         what = "no schema" if schema is None else f"schema {schema}"
         raise UsageError(f"{tool.label} would look in {what}, which cannot hold its table", hint=hint)
-    query = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s"
-    if schema != tool.history.schema and connection.execute(query, [schema]).fetchone() is None:
+    if schema != tool.history.schema and not _is_there(connection, schema):
         raise UsageError(f"there is no schema {schema}", hint=f"CREATE SCHEMA {sql.Identifier(schema).as_string()}")
     return Place(schema, where.table or tool.history.table, frozenset())
 
@@ -181,4 +195,4 @@ def _permitted(connection: Connection, place: Place) -> Iterator[None]:
         if not place.columns:
             grant = f"GRANT USAGE, CREATE ON SCHEMA {sql.Identifier(place.schema).as_string()} TO {role}"
         message = f"{place} cannot be written: {error.diag.message_primary}"
-        raise HistoryError(message, hint=f"a DBA can help: {grant}") from None
+        raise HistoryError(message, hint=raised_in(error.diag) or f"a DBA can help: {grant}") from None

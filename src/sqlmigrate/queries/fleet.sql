@@ -1,6 +1,3 @@
--- name: create_schema
-CREATE SCHEMA sqlmigrate_fleet
-
 -- name: create_run
 CREATE TABLE sqlmigrate_fleet.run (
     -- head is all that is known of a run at its beginning, as the file in the project has it

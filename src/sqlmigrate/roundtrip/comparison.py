@@ -67,15 +67,16 @@ class Comparison:
 
     def look(self, reader: Connection, *, unchanged: bool = False) -> State:
         """Read how things are; what is read first is how they were before, which may be known to be `unchanged`."""
-        self.known = read_schema(reader, cluster=self._cluster, since=self.known, unchanged=unchanged)
-        return self.at(reader, self.known, self._changed(reader) if self._privileged else {})
+        shared = self._private and not self._cluster
+        self.known = read_schema(reader, cluster=self._cluster, shared=shared, since=self.known, unchanged=unchanged)
+        built_in = self._changed(reader) if self._privileged else {}
+        if self.known.shared is not None:
+            self.shared = read_shared(reader, self.known.shared, self.shared)
+        return self.at(self.known, built_in)
 
-    def at(self, reader: Connection, snapshot: Snapshot, built_in: Mapping[int, Objects]) -> State:
-        """Return how things are where the schema was read already."""
-        if self._private and not self._cluster:
-            self.shared = read_shared(reader, self.shared)
-            return State(snapshot, built_in, self.shared)
-        return State(snapshot, built_in)
+    def at(self, snapshot: Snapshot, built_in: Mapping[int, Objects]) -> State:
+        """Return how things are, as they were read already."""
+        return State(snapshot, built_in, None if self._cluster or not self._private else self.shared)
 
     def made(self, before: State, after: State) -> tuple[Change, ...]:
         """Compare what a script has changed, to the letter."""

@@ -44,10 +44,10 @@ def _beginning(shadow: Shadow, source: ShadowDatabase | None, *, given: bool) ->
 class Ground:
     """The database that holds everything before the next migration, but for those in `left_out`, which failed.
 
-    `known` is its schema as far as it was read, and `now` where it is that still; `shared` is what its server shared by
-    then. It `is_as_kept` as long as nobody has worked in what was taken from the cache together with its schema,
-    `known`. `behind` are the ids of the migrations that it began with, which were only applied, in their order. A pair
-    may be tried on the ground itself: between `secure` and `fall_back`.
+    `known` is its schema as far as it was read, and `now` where it is that still; `shared` is what its server shared
+    when a pair was looked at last. It `is_as_kept` as long as nobody has worked in what was taken from the cache
+    together with its schema, `known`. `behind` are the ids of the migrations that it began with, which were only
+    applied, in their order. A pair may be tried on the ground itself: between `secure` and `fall_back`.
     """
 
     def __init__(

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 OBJECT = "large object"
 _STYLES = re.compile(r"extra_float_digits|datestyle|intervalstyle", re.IGNORECASE)
 """Settings that decide how values are written out, and whether that can be read again as the same."""
+_REWRITES = re.compile(r"\b(?:ALTER|CLUSTER|VACUUM)\b", re.IGNORECASE)
+"""What gives a table another file and keeps its rows; of DROP, CREATE and REFRESH a table that stays has none."""
+_OF_ANY = re.compile(r"\b(?:EXECUTE|USING|EXPRESSION)\b", re.IGNORECASE)
+"""With these words such a command may do it to a table that it does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +122,32 @@ def find_lost(
                 anew = f"{old.kind} {name} is dropped and recreated"
                 yield f"{old.kind} {name} is not the same one as before" if old.oid in now else anew
             continue
-        if name in truncated and name not in shown:
-            yield f"table {name} is emptied"
         seen = [holder for holder in (old, then.get(old.oid)) if holder is not None]
+        if name not in shown and name in truncated:
+            yield f"table {name} is emptied"
+        elif name not in shown and _is_emptied_unseen(migration, seen, new):
+            yield f"table {name} is emptied or rewritten by SQL that the scripts do not show"
         lost = dict(_columns(connection, migration, seen, new))
         if new.storage != old.storage:
             lost = dict.fromkeys(_own(seen, overwritten), "is given values that are not computed from its own") | lost
         for column, words in lost.items():
             if not (name in shown and _has_values(connection, old.names, column)):
                 yield f"column {name}.{column} {words}"
+
+
+def _is_emptied_unseen(migration: Migration, seen: Sequence[Holder], new: Holder) -> bool:
+    """Tell whether a table that stays has another file, which neither its columns nor any text of the scripts explain.
+
+    Then a function or SQL that is put together while it runs has emptied it by TRUNCATE, most likely.
+    """
+    if new.kind != "table" or new.storage == seen[0].storage or any(old.described != new.described for old in seen):
+        return False
+    names = {name for holder in seen for _, name in holder.emptied_as()}
+    texts = (statement.text for script in migration.scripts() for statement in script.statements())
+    return not any(
+        _REWRITES.search(text) and (_OF_ANY.search(text) or any(name in text.lower() or name in text for name in names))
+        for text in texts
+    )
 
 
 def _own(seen: Sequence[Holder], columns: set[tuple[str | None, str, str]]) -> list[str]:

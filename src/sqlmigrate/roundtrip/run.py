@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Observer
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.roundtrip.ground import Base, Ground
+    from sqlmigrate.schema.diff import Change
     from sqlmigrate.shadow import Shadow, ShadowDatabase
     from sqlmigrate.sql.script import Script
 
@@ -205,6 +206,8 @@ class _Pairs:
             return
         ground.known = trial.reached or ground.known
         if not (trial.cluster and trial.applied):
+            if not trial.cluster:
+                self._forget_roles([*found.differences, *found.makes])
             self.runner.advance(migration, ground, cluster=trial.cluster)
         ground.went([migration])
 
@@ -235,7 +238,7 @@ class _Pairs:
             if cluster and (trial.samples.has_rows or trial.samples.scripts()):
                 trial.take_back(copy)
         if cluster and not trial.applied:
-            self._forget_roles(found)
+            self._forget_roles(found.differences)
         return found
 
     def _in_another_zone(self, found: RoundTrip, migration: Migration, ground: Ground, samples: Samples) -> RoundTrip:
@@ -257,7 +260,7 @@ class _Pairs:
             return found
         with ground.copy() as copy:
             failure, unmet_ = self._expected(migration, copy, samples)
-        self._forget_roles(found)
+        self._forget_roles(found.differences)
         if failure is not None:
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         verdict = Verdict.NOT_RESTORED if unmet_ else found.verdict
@@ -287,11 +290,11 @@ class _Pairs:
             except psycopg.Error as error:
                 return failed_query("expectations", migration, error), ()
 
-    def _forget_roles(self, found: RoundTrip) -> None:
-        """Drop the roles that a rollback has forgotten: they would keep the migration from being applied once more."""
-        changes = ((change.kind, change.object) for change in found.differences)
-        left = [object_.name for kind, object_ in changes if (kind, object_.kind) == ("added", "role")]
-        self.runner.shadow.drop_roles(left)
+    def _forget_roles(self, differences: Iterable[Change]) -> None:
+        """Drop the roles that a pair has left: they would keep the migration from being applied once more."""
+        changes = ((change.kind, change.object) for change in differences)
+        left = {object_.name for kind, object_ in changes if (kind, object_.kind) == ("added", "role")}
+        self.runner.shadow.drop_roles(sorted(left))
 
 
 def _cluster_wide(script: Script) -> Iterator[Problem]:

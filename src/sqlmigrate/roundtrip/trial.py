@@ -91,10 +91,10 @@ class Trial:
             return replace(found, verdict=Verdict.FAILS, failure=failure, seeded=self._seeded)
         found = replace(found, seeded=self._seeded)
         if now := self._ground.now if self._watch else None:
-            s0 = comparison.at(tester(), now, {})
+            s0 = comparison.at(now, {})
         else:
-            s0 = comparison.look(tester(), unchanged=self._watch is not None and self._watch.is_as_kept)
-        self._ground.shared = comparison.shared
+            as_kept = self._watch is not None and self._watch.is_as_kept
+            s0 = self._look(comparison, tester(), unchanged=as_kept)
         rows = read_contents(tester()) if self.samples.has_rows else None
         found = replace(found, base=s0.snapshot.schema.fingerprint() if self.fingerprints else None)
         if self._watch:
@@ -102,7 +102,7 @@ class Trial:
         if failure := self._attempt(connection, up):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = True
-        s1 = comparison.look(tester())
+        s1 = self._look(comparison, tester())
         self.reached = s1.snapshot
         self.stays = down is None and self._watch is not None
         between = None if s1.snapshot.keeps(s0.snapshot) else read_holders(tester())
@@ -115,7 +115,7 @@ class Trial:
         if failure := self._attempt(connection, down):
             return replace(found, verdict=Verdict.FAILS, failure=failure)
         self.applied = False
-        s2 = comparison.look(tester())
+        s2 = self._look(comparison, tester())
         data = tuple(compare_contents(rows, read_contents(tester()))) if rows else ()
         found = replace(found, differences=comparison.differences(s0, s2), data=data)
         if between is not None or not s2.snapshot.keeps(s0.snapshot):
@@ -125,7 +125,7 @@ class Trial:
             verdict = Verdict.NOT_RESTORED if _judge(found) is Verdict.NOT_RESTORED else Verdict.FAILS
             return replace(found, verdict=verdict, failure=failure)
         self.applied = True
-        s3 = comparison.look(tester())
+        s3 = self._look(comparison, tester())
         self.reached = s3.snapshot
         found = replace(found, again=comparison.differences(s1, s3))
         self.stays = self._is_as_once(comparison, found, s1, s3, tester())
@@ -133,6 +133,11 @@ class Trial:
             data = tuple(compare_contents(rows_applied, read_contents(tester()), values=False))
             found = replace(found, data_again=data)
         return replace(found, verdict=_judge(found))
+
+    def _look(self, comparison: Comparison, tester: Connection, *, unchanged: bool = False) -> State:
+        found = comparison.look(tester, unchanged=unchanged)
+        self._ground.shared = comparison.shared
+        return found
 
     def _attempt(self, connection: Connection, script_run: ScriptRun, step: str | None = None) -> Failure | None:
         return self.runner.attempt(connection, script_run, step, self._watch)

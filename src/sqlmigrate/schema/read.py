@@ -54,16 +54,21 @@ class _Now:
     catalogs: Mapping[str, int]
     major: int
     stamps: Mapping[int, int]
+    shared: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A schema, with what a later reading needs to read only what has changed."""
+    """A schema, with what a later reading needs to read only what has changed.
+
+    `shared` is a digest of what all databases of the server share, where that was asked for.
+    """
 
     schema: Schema
     origin: Origin = field(repr=False, compare=False)
     stamps: Mapping[int, int] = field(repr=False, compare=False)
     units: Mapping[int, Mapping[Name, Mapping[str, Value]]] = field(repr=False, compare=False)
+    shared: int | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_for_all(self) -> bool:
@@ -80,15 +85,16 @@ def read_schema(
     *,
     leave_out: Collection[str] = (),
     cluster: bool = False,
+    shared: bool = False,
     since: Snapshot | None = None,
     unchanged: bool = False,
 ) -> Snapshot:
     """Read the schema of a connection's database as its open transaction sees it, or as it is now.
 
     `leave_out` names schemas that are not ours to compare. `cluster` adds what all databases share: roles, memberships
-    and tablespaces, and where a superuser reads, what ALTER SYSTEM wrote. `since` is any earlier snapshot: what is
-    the same in it, as in a copy of its database, is taken from there. `unchanged` says that all of it is, since nobody
-    has worked there: its stamps are not read.
+    and tablespaces, and where a superuser reads, what ALTER SYSTEM wrote; `shared` only asks for a digest of that, in
+    the same round trip. `since` is any earlier snapshot: what is the same in it, as in a copy of its database, is taken
+    from there. `unchanged` says that all of it is, since nobody has worked there: its stamps are not read.
 
     It waits, like any reader, for a table that another session holds in ACCESS EXCLUSIVE mode: set lock_timeout.
     Any role can read the rest, but nobody gets passwords or the connection strings of subscriptions, and options of
@@ -96,7 +102,7 @@ def read_schema(
     """
     with reading(connection):
         stamps = since.stamps if since is not None and unchanged else None
-        now = _look(connection, frozenset(leave_out), cluster=cluster, stamps=stamps)
+        now = _look(connection, frozenset(leave_out), cluster=cluster, shared=shared, stamps=stamps)
         if since is not None and now.origin.goes_on_from(since.origin):
             touched = _differing(since.stamps, now.stamps)
             units = _again(connection, now, since, touched)
@@ -104,7 +110,7 @@ def read_schema(
                 return _updated(since, now, units, {unit for unit in touched if unit not in now.stamps})
         with planned_for_many(connection):
             units = _read(connection, now, now.stamps)
-    return Snapshot(Schema(all_objects(units)), now.origin, now.stamps, units)
+    return Snapshot(Schema(all_objects(units)), now.origin, now.stamps, units, now.shared)
 
 
 def read_changes(
@@ -134,19 +140,23 @@ def _look(
     leave_out: frozenset[str],
     *,
     cluster: bool,
+    shared: bool = False,
     stamps: Mapping[int, int] | None = None,
 ) -> _Now:
     """Read the stamps, unless they are known, the oids of the catalogs, and what tells this run of this server."""
     major = connection.info.server_version // 10000
-    facts, stamped = connection.cursor(row_factory=tuple_row), connection.cursor(row_factory=tuple_row)
+    facts, stamped, digest = (connection.cursor(row_factory=tuple_row) for _ in range(3))
     with pipelined(connection):
         facts.execute(block("stamps", "catalogs", major))
         if stamps is None:
             stamped.execute(block("stamps", "stamps", major), {"leave_out": list(leave_out)})
+        if shared:
+            digest.execute(block("cluster", "digest", major))
     rows = facts.fetchall()
     origin = Origin(rows[0][2], leave_out, cluster)
     found = dict(stamped.fetchall()) if stamps is None else stamps
-    return _Now(origin, {name: oid for name, oid, _ in rows}, major, found)
+    digests = [int(value) for (value,) in digest.fetchall()] if shared else [None]
+    return _Now(origin, {name: oid for name, oid, _ in rows}, major, found, digests[0])
 
 
 def _read(connection: psycopg.Connection[Any], now: _Now, units: Iterable[int]) -> Units:
@@ -190,7 +200,7 @@ def _updated(since: Snapshot, now: _Now, units: Units, gone: set[int]) -> Snapsh
     replaced = gone | {unit for unit in units if unit in since.units}
     names = [name for unit in replaced for name in since.units.get(unit, {})]
     objects = layered(since.schema.objects).changed(names, all_objects(units))
-    return Snapshot(Schema(objects), now.origin, now.stamps, layered(since.units).changed(gone, units))
+    return Snapshot(Schema(objects), now.origin, now.stamps, layered(since.units).changed(gone, units), now.shared)
 
 
 def all_objects(units: Units) -> dict[Name, Mapping[str, Value]]:

@@ -11,6 +11,7 @@ from sqlmigrate.errors import ConnectionFailed, Error, HistoryError, UsageError
 from sqlmigrate.fleet.ledger import Entry, Head, LocalLedger
 from sqlmigrate.fleet.ledger.control import ControlLedger
 from sqlmigrate.fleet.model import Failure, State, Wanted, Wave
+from support.default_privileges import DEFAULTS, rights_of_others
 from support.pooler import PROGRAM, pooler
 
 FAILURE = Failure("ExecutionError", "no", "abc", hint="do", place="sql/a.sql:1", migration_id="a", sqlstate="42P01")
@@ -163,3 +164,28 @@ def test_a_row_that_is_none_of_a_ledgers_is_an_error(machine, conn):
 
     with pytest.raises(HistoryError, match="a row in schema sqlmigrate_fleet is none of a ledger's"):
         machine("there").find("last")
+
+
+def test_default_privileges_give_nobody_the_right_to_write_it(machine, conn, admin, new_role):
+    other = new_role()
+    conn.execute(DEFAULTS.format(other=other))
+    with machine().begun(head()) as writer:
+        writer.add(DONE)
+
+    assert rights_of_others(admin, "sqlmigrate_fleet") == [(other, "", "USAGE"), (other, "r", "SELECT")]
+    assert len(machine("there").runs()) == 1
+
+
+def test_an_event_trigger_that_lacks_a_right_is_named(machine, admin):
+    admin.execute(
+        """
+        CREATE TABLE kept (tag text);
+        CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql
+            AS $$BEGIN INSERT INTO public.kept VALUES (tg_tag); END$$;
+        CREATE EVENT TRIGGER keep ON ddl_command_end EXECUTE FUNCTION keep();
+        """
+    )
+
+    with pytest.raises(HistoryError, match="permission denied for table kept") as caught, machine().begun(head()):
+        pass
+    assert "PL/pgSQL function public.keep() line 1" in caught.value.hint

@@ -64,7 +64,30 @@ def test_what_an_event_trigger_says_against_the_tables_is_reported(runner, conn,
     error = refusal(runner.apply)
 
     assert error.message == "the history cannot be created in schema sqlmigrate: no tables today"
+    assert "PL/pgSQL function public.no_tables() line 1" in error.hint
     assert not is_there(conn, "sqlmigrate.meta")
+
+
+@pytest.mark.parametrize("tag", ["CREATE SCHEMA", "CREATE TABLE", "REVOKE"])
+def test_an_event_trigger_that_lacks_a_right_is_named_and_no_grant_that_would_not_help(runner, conn, admin, tag):
+    admin.execute(
+        f"""
+        CREATE TABLE kept (tag text);
+        CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql
+            AS $$BEGIN INSERT INTO public.kept VALUES (tg_tag); END$$;
+        CREATE EVENT TRIGGER keep ON ddl_command_end WHEN TAG IN ('{tag}') EXECUTE FUNCTION keep();
+        """
+    )
+    conn.execute("ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO pg_monitor")
+    runner.write("a", "SELECT 1;")
+
+    error = refusal(runner.apply)
+
+    assert error.message == "the history cannot be created in schema sqlmigrate: permission denied for table kept"
+    assert "PL/pgSQL function public.keep() line 1" in error.hint
+    assert "DBA" not in error.hint
+    admin.execute(f"GRANT INSERT ON kept TO {conn.info.user}")
+    assert ids(runner.apply()) == ["a"]
 
 
 @pytest.mark.parametrize("name", ["meta", "applied", "_yoyo_migration"])

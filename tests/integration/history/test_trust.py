@@ -14,10 +14,11 @@ from sqlmigrate import connection, history
 from sqlmigrate.errors import Error, ExecutionError, HistoryError
 from sqlmigrate.history import trust
 from sqlmigrate.history.names import TABLES, ours
-from sqlmigrate.history.tables import addition
+from sqlmigrate.history.tables import seeds_table
 from sqlmigrate.history.yoyo_tables import Where
 from sqlmigrate.importing.yoyo import exchange as yoyo_exchange
 from sqlmigrate.migrations import migration_hash
+from support.default_privileges import DEFAULTS, rights_of_others
 from support.runner import Runner, ids
 from support.sessions import wait_for_query
 from support.stepwise import while_it_runs
@@ -514,21 +515,60 @@ def test_a_check_of_a_table_that_we_only_read_is_a_reason_only_if_it_calls_what_
     assert not was_called(admin)
 
 
-def test_default_privileges_give_nobody_the_right_to_write_a_new_history(runner, admin, conn, new_role):
+@pytest.mark.parametrize("schema", ["sqlmigrate", '$do$ 100% "odd"'])
+def test_default_privileges_give_nobody_the_right_to_write_a_new_history(runner, admin, conn, new_role, schema):
     other = new_role()
-    conn.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {other}")
-    conn.execute("ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO PUBLIC")
+    conn.execute(DEFAULTS.format(other=other))
+    runner.defaults = {"schema": schema}
     runner.write("a", "CREATE TABLE a ();")
     runner.apply()
     with connection.session(runner.conninfo) as session:
-        session.execute(addition("seeds", "sqlmigrate"))
+        session.execute(seeds_table(schema))
 
-    rights = admin.execute(
-        "SELECT DISTINCT granted.grantee::regrole::text, granted.privilege_type"
-        " FROM pg_class AS class, aclexplode(class.relacl) AS granted"
-        " WHERE relnamespace = 'sqlmigrate'::regnamespace AND relkind = 'r' AND granted.grantee <> relowner"
-    ).fetchall()
-
-    assert rights == [(other, "SELECT")]
+    assert rights_of_others(admin, schema) == [(other, "", "USAGE"), (other, "S", "SELECT"), (other, "r", "SELECT")]
     assert admin.execute("SELECT has_table_privilege(%s, 'a', 'INSERT')", [other]).fetchone() == (True,)
     assert runner.applied() == ["a"]
+
+
+def test_rights_in_a_schema_that_was_there_are_not_taken_back(runner, conn, new_role):
+    conn.execute(f"CREATE SCHEMA sqlmigrate; GRANT CREATE ON SCHEMA sqlmigrate TO {new_role()}")
+    runner.write("a", "CREATE TABLE a ();")
+
+    with pytest.raises(HistoryError, match="create tables in it") as caught:
+        runner.apply()
+    conn.execute(caught.value.hint.partition("; or, ")[0])
+    runner.apply()
+
+
+def test_a_prepared_transaction_that_holds_a_table_is_named_before_long(runner, database, conn, monkeypatch):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    runner.write("b", "CREATE TABLE b ();")
+    taker = database.holding("LOCK TABLE sqlmigrate.applied")
+    taker.execute("PREPARE TRANSACTION 'left behind'")
+    monkeypatch.setattr(trust, "PATIENCE", 100)
+    try:
+        with pytest.raises(HistoryError, match="blocked by the prepared transaction 'left behind'") as caught:
+            runner.apply()
+    finally:
+        conn.execute("ROLLBACK PREPARED 'left behind'")
+
+    assert "ROLLBACK PREPARED would end it" in caught.value.message
+    assert "pg_terminate_backend" not in caught.value.hint
+    assert ids(runner.apply()) == ["b"]
+
+
+def test_a_session_that_holds_a_table_is_named_before_long(runner, database, monkeypatch):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    taker = database.holding("LOCK TABLE sqlmigrate.meta")
+    monkeypatch.setattr(trust, "PATIENCE", 100)
+
+    with pytest.raises(HistoryError, match=f"blocked by pid {taker.info.backend_pid} ") as caught:
+        runner.history()
+    assert f"pg_terminate_backend({taker.info.backend_pid})" in caught.value.hint
+    with connection.session(runner.conninfo) as session:
+        before = session.execute("SHOW lock_timeout").fetchone()
+        with pytest.raises(HistoryError):
+            history.read(session, "sqlmigrate")
+        assert session.execute("SHOW lock_timeout").fetchone() == before

@@ -10,6 +10,7 @@ from sqlmigrate.config import Config
 from sqlmigrate.engine import Options
 from sqlmigrate.roundtrip import Verdict
 from sqlmigrate.schema.diff import as_text
+from sqlmigrate.shadow import TargetFacts
 from support.trips import NOTHING, one, tried
 
 WANTED = shadow.Wanted(roles=frozenset({"reader"}), bootstrap=NOTHING)
@@ -79,6 +80,19 @@ RESTORED = {
         "ALTER TABLE orders DROP CONSTRAINT c;",
     ),
     "a wider type": ("ALTER TABLE orders ALTER amount TYPE bigint;", "ALTER TABLE orders ALTER amount TYPE integer;"),
+    "a wider type, without saying so": (
+        "DO $$ BEGIN EXECUTE 'AL' || 'TER TABLE orders ALTER amount TYPE bigint'; END $$;",
+        "DO $$ BEGIN EXECUTE 'AL' || 'TER TABLE orders ALTER amount TYPE integer'; END $$;",
+    ),
+    "a table written anew": ("ALTER TABLE orders SET UNLOGGED;", "ALTER TABLE orders SET LOGGED;"),
+    "a table written anew in a block": (
+        "DO $$ BEGIN EXECUTE format('CLUSTER %I USING orders_state', 'orders'); END $$;",
+        "DO $$ BEGIN EXECUTE format('ALTER TABLE %I SET WITHOUT CLUSTER', 'orders'); END $$;",
+    ),
+    "values computed from their own": (
+        "ALTER TABLE orders ALTER state TYPE text USING upper(state);",
+        "ALTER TABLE orders ALTER state TYPE text USING lower(state);",
+    ),
     "an index outside a transaction": (
         "-- transactional: false\nCREATE INDEX CONCURRENTLY i ON orders (amount);",
         "DROP INDEX CONCURRENTLY i;",
@@ -89,6 +103,7 @@ RESTORED = {
     ),
 }
 
+UNSEEN = "is emptied or rewritten by SQL that the scripts do not show"
 NOT_RESTORED = {
     "a forgotten index": (
         "DROP INDEX orders_state;",
@@ -200,6 +215,13 @@ def test_a_column_in_another_place_is_order_only_where_its_rows_come_back(shop_p
             "table public.parts_1 is emptied",
         ),
         ("TRUNCATE parts;", "SELECT 1;", "table public.parts_1 is emptied"),
+        ("DO $$ BEGIN EXECUTE 'TRUN' || 'CATE log'; END $$;", "SELECT 1;", f"table public.log {UNSEEN}"),
+        ("SELECT 1;", "DO $$ BEGIN EXECUTE 'TRUN' || 'CATE parts'; END $$;", f"table public.parts_1 {UNSEEN}"),
+        (
+            "CREATE FUNCTION clear() RETURNS void LANGUAGE sql AS 'TRUNCATE log'; SELECT clear();",
+            "DROP FUNCTION clear();",
+            f"table public.log {UNSEEN}",
+        ),
         (
             "ALTER TABLE log ALTER id TYPE bigint;",
             "ALTER TABLE log ALTER id TYPE int USING NULL;",
@@ -615,6 +637,24 @@ def test_what_a_script_changes_of_the_cluster_without_saying_so_is_seen(project,
 
     assert [trip.verdict for trip in found] == [Verdict.NOT_RESTORED, Verdict.EXACT]
     assert as_text(found[0].differences) == [f"~ role {server.owner}: settings + work_mem=7MB"]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_role_that_a_script_makes_without_saying_so_keeps_the_pair_from_no_later_one(
+    project, clean_environment, binaries, in_place, forgets
+):
+    hidden = "DO $$ BEGIN EXECUTE '%s RO' || 'LE clerk'; END $$;"
+    back = "SELECT 1;" if forgets else hidden % "DROP"
+    project.migration("1", hidden % "CREATE" + " CREATE TABLE a ();", rollback=f"DROP TABLE a; {back}")
+    project.migration("2", "ALTER TABLE a ADD COLUMN b int;", rollback="ALTER TABLE a DROP COLUMN b;")
+    target = TargetFacts(binaries.major, binaries.version, "shop", "boss", "boss", creates_roles=True)
+    wanted = shadow.Wanted(bootstrap=NOTHING, asked=frozenset(), target=target)
+    with shadow.opened(wanted) as server:
+        found = list(roundtrip.round_trips(project.load(), ["1", "2"], server, Options(), in_place=in_place))
+
+    assert [trip.verdict for trip in found] == [Verdict.NOT_RESTORED if forgets else Verdict.EXACT, Verdict.EXACT]
+    assert found[1].left_out == ()
 
 
 def test_what_a_superuser_changes_of_the_cluster_without_saying_so_is_seen(project, clean_environment):

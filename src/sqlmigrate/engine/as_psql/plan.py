@@ -249,9 +249,11 @@ def _other_role(info: ServerInfo) -> str:
 def _schema(schema: str) -> str:
     """Make the schema where it is missing; IF NOT EXISTS would want the right to make it even where it is there."""
     name, text = sql.Identifier(schema).as_string(), sql.Literal(schema).as_string()
+    taken_back = sql.Literal(history.owners_schema(schema).as_string()).as_string()
     return do_block(
         f"    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {text}) THEN\n"
         f"        CREATE SCHEMA {name};\n"
+        f"        EXECUTE {taken_back};\n"
         "    END IF;\n"
     )
 

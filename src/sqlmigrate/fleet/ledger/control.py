@@ -16,10 +16,12 @@ import psycopg
 from psycopg import ClientCursor, sql
 
 from sqlmigrate import connection, queries
+from sqlmigrate.connection import raised_in
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
 from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, newest_first
 from sqlmigrate.history import trust
+from sqlmigrate.history.privileges import new_schema, only_to_read
 from sqlmigrate.history.trust import Tables
 
 if TYPE_CHECKING:
@@ -223,16 +225,18 @@ def _settle(conninfo: str, session: Connection) -> None:
 def _install(session: Connection, tables: Tables) -> None:
     """Make the tables where there are none; raises HistoryError where the role may not, or they cannot be trusted."""
     [(schema, there)] = session.execute(queries.load("fleet")["is_there"]).fetchall()
-    blocks = [] if there else ["create_run", "create_target"]
-    blocks = blocks if schema else ["create_schema", *blocks]
     try:
         with session.transaction():
-            for block in blocks:
-                session.execute(queries.load("fleet")[block])
+            if not schema:
+                session.execute(new_schema(SCHEMA))
+            if not there:
+                session.execute(queries.load("fleet")["create_run"])
+                session.execute(queries.load("fleet")["create_target"])
+                session.execute(only_to_read(SCHEMA, _TABLES))
             trust.require(session, tables)
     except psycopg.errors.InsufficientPrivilege as error:
         who = sql.Identifier(session.info.user).as_string()
-        hint = f"a DBA can help: CREATE SCHEMA {SCHEMA} AUTHORIZATION {who}"
+        hint = raised_in(error.diag) or f"a DBA can help: CREATE SCHEMA {SCHEMA} AUTHORIZATION {who}"
         raise HistoryError(f"the ledger cannot be created: {error.diag.message_primary}", hint=hint) from None
 
 

@@ -86,26 +86,3 @@ CREATE TABLE {schema}.meta (
     upgraded_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
     upgraded_by pg_catalog.text NOT NULL
 );
-
--- Default privileges are meant for other tables of the role: whoever may write to these decides what is applied, so he gets
--- no right but to read.
-DO $do$
-DECLARE
-    found record;
-BEGIN
-    FOR found IN
-        SELECT class.relname, granted.privilege_type AS right,
-               CASE WHEN granted.grantee = 0::pg_catalog.oid THEN 'PUBLIC'
-                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(granted.grantee)::pg_catalog.text) END AS role
-        FROM pg_catalog.pg_class AS class
-        JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
-        CROSS JOIN LATERAL pg_catalog.aclexplode(class.relacl) AS granted
-        WHERE space.nspname = {space}
-          AND class.relname IN ('_yoyo_migration', '_yoyo_log', '_yoyo_version', 'applied', 'log', 'journal', 'meta')
-          AND granted.grantee <> class.relowner
-          AND granted.privilege_type <> 'SELECT'
-    LOOP
-        EXECUTE pg_catalog.format('REVOKE %s ON %I.%I FROM %s', found.right, {space}::pg_catalog.text, found.relname, found.role);
-    END LOOP;
-END
-$do$;

@@ -8,6 +8,7 @@ from psycopg import sql
 from project.application import SQL
 from sqlmigrate.errors import HalfWayError, HistoryError
 from sqlmigrate.runlock import lock_key
+from support.default_privileges import DEFAULTS, rights_of_others
 from support.runner import Runner, ids
 from support.sessions import is_there
 from support.stepwise import OUTSIDE, indexes, journal
@@ -179,6 +180,17 @@ def test_the_history_may_have_any_name_and_may_be_there_already(database_factory
     assert (done.returncode, twins.planned.applied()) == (0, ["a", "0", "b", "c"])
     twins.require_equal()
     twins.rollback()
+
+
+def test_default_privileges_give_nobody_the_right_to_write_the_history(twins):
+    other = "pg_monitor"
+    for database in (twins.left, twins.right):
+        database.connect().execute(DEFAULTS.format(other=other))
+    twins.write("a", "CREATE TABLE a ();")
+    twins.apply()
+
+    found = rights_of_others(twins.right.connect_superuser(), "sqlmigrate")
+    assert found == [(other, "", "USAGE"), (other, "S", "SELECT"), (other, "r", "SELECT")]
 
 
 def test_a_schema_that_somebody_made_for_us_is_used(database_factory, tmp_path):
