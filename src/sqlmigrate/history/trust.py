@@ -18,7 +18,6 @@ from psycopg.rows import class_row, tuple_row
 from sqlmigrate import queries
 from sqlmigrate.connection import Command, Purpose
 from sqlmigrate.errors import HistoryError
-from sqlmigrate.events import Blocker
 from sqlmigrate.history.model import Standing
 
 if TYPE_CHECKING:
@@ -148,6 +147,8 @@ def read(
 
 def _locked(connection: Connection, tables: Tables, names: Collection[str]) -> HistoryError:
     """Return the error for tables that somebody keeps from everybody for too long, with who that is."""
+    from sqlmigrate.events import Blocker  # noqa: PLC0415  slow, and nearly always nobody does
+
     with connection.cursor(row_factory=class_row(Blocker)) as cursor:
         blockers = cursor.execute(queries.load("trust")["locked_by"], [tables.schema, list(names)]).fetchall()
     who = "".join(f"; blocked by {blocker}" for blocker in blockers)
