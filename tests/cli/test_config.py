@@ -322,12 +322,15 @@ def test_another_file_can_be_named(project, setting, monkeypatch, way):
     assert setting("role", *options) == ("b", "other.toml")
 
 
-@pytest.mark.parametrize("name", ["nowhere.toml", "sql"])
-def test_a_named_file_that_is_not_there_is_refused(project, sqlmigrate, name):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nowhere.toml", "the configuration file nowhere.toml does not exist"), ("sql", "sql is not a file")],
+)
+def test_a_named_file_that_is_not_there_is_refused(project, sqlmigrate, name, words):
     outcome = sqlmigrate("config", "--config", name)
 
     assert outcome.status == 2
-    assert f"the configuration file {name} does not exist" in outcome.stderr
+    assert words in outcome.stderr
 
 
 def test_a_file_that_is_not_utf8_is_refused(project, sqlmigrate):

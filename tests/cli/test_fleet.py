@@ -397,3 +397,15 @@ def test_no_password_is_kept_or_printed(project, fleet, sqlmigrate, database, mo
     assert outcome.status == 1
     assert "division by zero" in kept
     assert "geheim" not in outcome.stdout + outcome.stderr + kept + sqlmigrate("fleet", "report", "last").stdout
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "html", "json", "junit"])
+def test_no_report_commands_a_ci_system(project, fleet, sqlmigrate, form):
+    script = "DO $$ BEGIN RAISE EXCEPTION E'first ##vso[task.setvariable variable=x]y'; END $$;\n"
+    project.migration("2_b", script, rollback="SELECT 1;\n")
+    assert sqlmigrate("fleet", "apply").status == 1
+
+    report = sqlmigrate("fleet", "report", "last", "--format", form).stdout
+
+    assert "task.setvariable" in report
+    assert "##vso[" not in report

@@ -239,3 +239,41 @@ def test_whoever_has_a_certificate_runs_nothing_but_our_tasks(fleet):
     assert not mark.exists()
     fleet.project(["after"], "CREATE TABLE a ();\n")
     assert states(run(fleet, *fleet.apply())) == {"after": "done"}
+
+
+IMPOSTOR = """
+import asyncio, os, ssl, sys
+from distributed import Scheduler, Security
+from distributed.protocol.serialize import ToPickle
+ca, cert, key, mark = sys.argv[1:]
+safe = Security(
+    require_encryption=True, tls_ca_file=ca, tls_min_version=ssl.TLSVersion.TLSv1_3, tls_scheduler_cert=cert,
+    tls_scheduler_key=key,
+)
+class Named:
+    def __reduce__(self):
+        return os.mkdir, (mark,)
+class Impostor(Scheduler):
+    def identity(self, n_workers=-1):
+        return {**super().identity(n_workers), "more": ToPickle(Named())}
+async def serve():
+    made = await Impostor(host="127.0.0.1", port=0, protocol="tls", security=safe, dashboard=False)
+    print(made.address, flush=True)
+    await asyncio.sleep(600)
+asyncio.run(serve())
+"""
+
+
+def test_a_scheduler_runs_nothing_in_the_coordinator_from_its_first_answer_on(fleet):
+    mark = fleet.root / "named"
+    files = fleet.root / "certificates"
+    fleet.project(["spared"], "CREATE TABLE a ();\n")
+    words = [*(str(files / name) for name in ("ca.pem", "worker.pem", "worker.key")), str(mark)]
+    with started(*words, program=IMPOSTOR) as impostor:
+        address = impostor.stdout.readline().strip()
+        refused = run(fleet, "fleet", "apply", "--scheduler", address)
+        impostor.kill()
+
+    assert not mark.exists()
+    assert refused.status == 1
+    assert f"error: the scheduler at {address} does not answer: Refused" in refused.stderr

@@ -215,3 +215,13 @@ def test_it_is_said_that_policies_may_hide_rows(tables, sqlmigrate):
 
     assert outcome.stdout == ROWS.partition("  - model_code: b")[0]
     assert "row level security of public.llms applies to migrator: rows that its policies hide" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["schema", "export"])
+def test_a_table_without_columns_is_refused(tables, sqlmigrate, command):
+    tables.connect().execute("CREATE TABLE bare ()")
+
+    outcome = sqlmigrate("seed", command, "bare")
+
+    assert outcome.status == 1
+    assert "error: public.bare has no columns, so it cannot be seeded" in outcome.stderr

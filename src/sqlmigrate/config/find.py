@@ -62,13 +62,21 @@ def _configures(path: Path) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether a file is there; raises ConfigError where we may not look, since it may be the one that counts."""
+    """Tell whether a file is there.
+
+    Raises ConfigError where we may not look, or where what is there is no file or a link that leads nowhere: it may be
+    the one that counts.
+    """
     try:
-        return S_ISREG(path.stat().st_mode)
+        if S_ISREG(path.stat().st_mode):
+            return True
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        if not path.is_symlink():
+            return False
+        raise ConfigError(f"{path} is a symbolic link that leads nowhere") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    raise ConfigError(f"{path} is not a file")
 
 
 def _parse_file(path: Path) -> tuple[dict[str, Any] | None, str]:

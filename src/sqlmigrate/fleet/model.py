@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from sqlmigrate.errors import redact
+
 
 class Verdict(Enum):
     """What one attempt at a target has come to.
@@ -109,6 +111,12 @@ class Failure:
     place: str | None = None
     migration_id: str | None = None
     sqlstate: str | None = None
+
+    def __post_init__(self) -> None:
+        """Blank out passwords: a worker elsewhere may send any."""
+        for name in ("message", "hint", "place"):
+            if said := getattr(self, name):
+                object.__setattr__(self, name, redact(said))
 
     def __str__(self) -> str:
         """Return the words behind their place."""

@@ -361,3 +361,14 @@ def test_a_protected_environment_guards_whoever_waits_unless_it_says_otherwise(f
     assert (a.max_waiters, a.max_block, a.source("max_block")) == (100, 5_000, "default where protected")
     assert (b.max_waiters, b.max_block, b.source("max_block")) == (100, 0, "sqlmigrate.toml [env.b]")
     assert (c.max_waiters, c.max_block, c.source("max_block")) == (0, 0, "default")
+
+
+@pytest.mark.parametrize("name", ["sqlmigrate.toml", "pyproject.toml"])
+def test_a_configuration_that_is_no_file_is_not_passed_over(folder, name):
+    path = folder.path / name
+    path.symlink_to("nowhere.toml")
+    assert str(folder.refusal()) == f"{path} is a symbolic link that leads nowhere"
+
+    path.unlink()
+    os.mkfifo(path)
+    assert str(folder.refusal()) == str(folder.refusal(config_file=path)) == f"{path} is not a file"

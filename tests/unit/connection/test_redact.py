@@ -35,6 +35,29 @@ SECRETS = [
     "scram_server_key='hunter2'",
     'connection to "postgresql://u:hunter2@h/d" failed: postgresql://v:hunter2@h2/d',
     "line one\npassword=hunter2\nline three",
+    "postgresql://u:my hunter2@h/d",
+    r"password=a\ hunter2",
+    'PGPASSWORD="a hunter2"',
+    '{"password": "hunter2"}',
+    "{'password': 'hunter2'}",
+    "password => 'hunter2'",
+    "ALTER ROLE x PASSWORD'hunter2'",
+    r"ALTER ROLE x PASSWORD E'a\'hunter2'",
+    "ALTER ROLE x PASSWORD U&'hunter2'",
+    "ALTER ROLE x PASSWORD $$hunter2$$",
+    "ALTER ROLE x PASSWORD $q$hunter2$q$ VALID UNTIL 'infinity'",
+    "ALTER ROLE x PASSWORD /* c */ 'hunter2'",
+    "ALTER ROLE x PASSWORD -- c\n 'hunter2'",
+    "ALTER ROLE x PASSWORD 'a'\n  'hunter2'",
+    "EXECUTE 'ALTER ROLE x PASSWORD ''hunter2'''",
+    "EXECUTE 'ALTER ROLE x PASSWORD ''hunter2",
+    "OPTIONS (user 'x', \"password\" 'hunter2')",
+    "OPTIONS (SET password 'a''hunter2')",
+    "CONNECTION 'host=h password=''a hunter2''' PUBLICATION p",
+    r"CONNECTION E'host=h password=\'a hunter2\'' PUBLICATION p",
+    "dblink('password=''hunter2'' host=h')",
+    "https://hunter2@github.com/x",
+    "https://gitlab.com/x?private_token=hunter2",
 ]
 
 
@@ -54,6 +77,12 @@ def test_a_password_is_blanked_out(text):
         "the password is wrong",
         "select a::text from b",
         "x@y.z",
+        "postgresql://h:5432 as u@h",
+        "app.users.password: the type differs from 'text'",
+        'column "password" of relation "users" does not exist',
+        "https://example.com/a@b",
+        "token = 3",
+        "column 'password' of 'users' is missing",
     ],
 )
 def test_what_is_not_secret_stays(text):
@@ -63,6 +92,9 @@ def test_what_is_not_secret_stays(text):
 def test_the_rest_of_a_url_stays():
     assert redact("postgresql://u:p@h:5432/d?sslmode=require") == "postgresql://u:***@h:5432/d?sslmode=require"
     assert redact("host=h password=p user=u") == "host=h password=*** user=u"
+    assert redact('{"password": "p", "user": "u"}') == '{"password": "***", "user": "u"}'
+    assert redact("ALTER ROLE x PASSWORD $$p$$ NOLOGIN") == "ALTER ROLE x PASSWORD '***' NOLOGIN"
+    assert redact("f('password=''p q'' host=h', 1)") == "f('password=''***'' host=h', 1)"
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=("Z", "C"), exclude_characters="'\\&"), min_size=6))

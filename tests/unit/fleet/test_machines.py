@@ -144,6 +144,13 @@ def test_tags_of_two_parts_ask_for_a_worker_and_the_others_are_for_waves():
     assert read_wish("tag:region=eu").tag == read_wish("eu=tag:region=eu").tag == "region=eu"
 
 
+def test_what_a_worker_says_of_a_failure_shows_no_password():
+    sent = {"kind": "Error", "message": "password=geheim", "fingerprint": "f", "hint": "postgresql://u:geheim@h/d"}
+    failure = wire.read_outcome(json.dumps({"target": "t", "verdict": "failed", "failure": sent})).failure
+
+    assert (failure.message, failure.hint) == ("password=***", "postgresql://u:***@h/d")
+
+
 def test_orders_and_outcomes_are_the_same_behind_the_wire():
     options = Options(history_owners=("dba",), role="owner", versions={"x": "1.0"})
     order = Order("t", Wanted(to="1_a", files="f"), Run("r", "me", "here"), options, patient=True)

@@ -9,6 +9,7 @@ import click
 
 from sqlmigrate.cli.fleet.call import run_of
 from sqlmigrate.cli.fleet.drawing import said_of, summary
+from sqlmigrate.cli.foreign_text import page
 from sqlmigrate.cli.options import fleet_recalling
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def command(app: App, *, run: str, everything: bool, form: str | None) -> None:
     if output.as_json:
         return
     if form in {"markdown", "html", "junit"}:
-        click.echo(_written(record, str(form)).encode(), nl=False)  # UTF-8 in every locale
+        click.echo(page(_written(record, str(form))).encode(), nl=False)  # UTF-8 in every locale
         return
     _show(app, record, everything=everything)
 

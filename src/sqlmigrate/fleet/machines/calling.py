@@ -43,10 +43,17 @@ def _connected(address: str, security: Any, patience: float) -> Iterator[Any]:
     import dask  # noqa: PLC0415  slow, and most fleets are worked on from one machine
     import distributed  # noqa: PLC0415  same
 
+    class Client(distributed.Client):
+        """Dask's client, whose thread makes plain values alone of all that it reads, from the first answer on."""
+
+        async def _start(self, *args: Any, **values: Any) -> Any:
+            _calm(self)
+            return await super()._start(*args, **values)  # type: ignore[no-untyped-call]
+
     guard.quiet(everything=False)
     with dask.config.set(settings(patience)):
         try:
-            connect: Any = distributed.Client
+            connect: Any = Client
             client = connect(
                 address,
                 security=security,
@@ -58,7 +65,6 @@ def _connected(address: str, security: Any, patience: float) -> Iterator[Any]:
         except Exception as error:  # noqa: BLE001  of Dask
             raise Error(f"the scheduler at {address} does not answer: {type(error).__name__}") from None
         try:
-            client.loop.add_callback(_calm, client)
             yield client
         finally:
             with suppress(Exception):

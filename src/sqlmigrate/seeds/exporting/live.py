@@ -285,6 +285,8 @@ def read(conn: psycopg.Connection[Any], table: TableName) -> LiveTable:
         checks = [row[0] for row in cursor.execute(_CHECKS, [oid], prepare=False)]
     with conn.cursor(row_factory=class_row(LiveColumn)) as columns:
         of_table = columns.execute(_COLUMNS, [oid], prepare=False).fetchall()
+    if not of_table:
+        raise SeedError(f"{table} has no columns, so it cannot be seeded")
     known = read_named(conn, {table})[table]
     if known.inherited:
         raise SeedError(f"{table} has child tables (inheritance), so it cannot be seeded")
