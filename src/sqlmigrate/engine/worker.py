@@ -134,7 +134,7 @@ class Worker:
             lost = {*self.durability.gone, *self.durability.pending}
             done = tuple(item.migration_id for item in ran if item.migration_id not in lost)
             left = left_open(self.durability)
-            message = f"{error.message}; {left}" if left else error.message
+            message = f"{error.message}; {left}" if left and left != error.message else error.message
             raise _of_run(error, operation, done=done, message=message) from None
         except BaseException as stop:
             self._secure_after(stop, operation)
