@@ -160,6 +160,12 @@ class Proxy:
         if threading.current_thread() is not self._thread:
             assert self._heeded.wait(60)  # what is sent from now on is not among what it had begun to read
 
+    def stall(self, number: int) -> None:
+        """Let nothing more of one session through, and keep it open."""
+        for session in list(self._sessions):
+            session.stalled = session.stalled or session.number == number
+        self._waker.send(b".")
+
     def lead_to(self, server_host: str, server_port: int) -> None:
         """Cut every session, and lead new ones to another server; to be called at a message."""
         self._server = _address(server_host, server_port)

@@ -85,12 +85,14 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     `meanwhile` is called every tenth of a second while the server is silent, and each second while it is not; what it
     raises ends the waiting.
     `pooled` says that a pooler has lent it, `lent` that it is to be given back to it as it should have come.
+    `moved` counts how often something has come, or could be sent.
     """
 
     deadline: float | None = None
     pooled: bool = False
     lent: bool = False
     meanwhile: Callable[[], None] | None = None
+    moved: int = 0
 
     def wait(self, gen: PQGen[Any], interval: float = _INTERVAL, timeout: float | None = None) -> Any:
         """Wait for an answer; after Ctrl-C the running statement is cancelled, and its end is waited for, not longer.
@@ -141,6 +143,7 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
+                self.moved += bool(ready)
                 if not ready or time.monotonic() > looked + _AT_LEAST:
                     self._look_round()
                     looked = time.monotonic()

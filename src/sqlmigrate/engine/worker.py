@@ -13,7 +13,7 @@ from sqlmigrate import history
 from sqlmigrate.connection import be_patient, server_message, silence
 from sqlmigrate.engine.lag import Lag
 from sqlmigrate.engine.transaction.commit import Changes, State, Turn, commit, may_go_along
-from sqlmigrate.engine.transaction.durable import Durability, left_open
+from sqlmigrate.engine.transaction.durable import Durability, left_open, require_kept
 from sqlmigrate.engine.transaction.job import Tally, job_for, require_together, script_run
 from sqlmigrate.engine.transaction.run import going_on, opening, run_in_transaction, undo
 from sqlmigrate.engine.wire.execute import Listener
@@ -131,7 +131,7 @@ class Worker:
             lost = {*self.durability.gone, *self.durability.pending}
             done = tuple(item.migration_id for item in ran if item.migration_id not in lost)
             left = left_open(self.durability)
-            message = f"{error.message}; {left}" if left else error.message
+            message = f"{error.message}; {left}" if left and left != error.message else error.message
             raise _of_run(error, operation, done=done, message=message) from None
         except BaseException as stop:
             self._secure_after(stop, operation)
@@ -162,8 +162,7 @@ class Worker:
             before = self._one(turn, self.run, before)
         self._commit(before)
         self._secure(operation)
-        if left := left_open(self.durability):
-            raise ExecutionError(left, hint="`sqlmigrate status` tells")
+        require_kept(self.durability)
 
     def _make_durable(self) -> None:
         """Make durable what was committed, where no COMMIT has done that; the session is in no transaction."""
@@ -321,9 +320,7 @@ class Worker:
         applied = found.get(job.migration_id) is not None
         if job.operation == "apply":
             return applied
-        return (
-            not applied and found.half_way_of(job.migration_id) is None
-        )  # it may be of a script that stopped half way
+        return not applied and found.half_way_of(job.migration_id) is None  # which it may be a rollback of
 
     def _afterwards(self, operation: str) -> History | None:
         """Read the history in another session once the lost one has ended; None where that cannot be done yet.
@@ -353,6 +350,8 @@ class Worker:
         self.lag.wait(jobs[0].migration_id)
         try:
             self._retrying(lambda: self._together(jobs))
+            self._secure(operation)
+            require_kept(self.durability)
         except ExecutionError as error:
             in_use = error.server is not None and error.server.sqlstate == _OBJECT_IN_USE
             hint = _DEFERRED if in_use else error.hint
@@ -374,6 +373,8 @@ class Worker:
             self.lock.require()
             turn.ran_through()
             commit(self.connection, turn)
+        if not turn.flushes:
+            self.durability.owe(*(job.migration_id for job in jobs))
 
     def _one_together(self, turn: Turn, job: Job) -> None:
         """Run one of the scripts that share a transaction."""

@@ -166,6 +166,9 @@ ORDER BY waiting.pid, waiting.waitstart
 -- name: cancel
 SELECT pg_catalog.pg_cancel_backend($1::pg_catalog.int4)
 
+-- name: end
+SELECT pg_catalog.pg_terminate_backend($1::pg_catalog.int4)
+
 -- name: standbys
 -- how much of what is on this server's disk standbys have not replayed; rows without a state are hidden from this role
 SELECT walsender.pid,

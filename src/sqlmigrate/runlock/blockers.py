@@ -38,6 +38,8 @@ _TICK = 0.1  # about so often `look` is called while the worker's server is sile
 _ANSWER_SECONDS = 0.05  # an answer usually comes at once; one that does not is read at the next look
 _LAST_SECONDS = 1.0  # for an answer that was still under way when the lock was given up
 _SETTLED_SECONDS = 8.0
+_FOR_US = frozenset({"ClientRead", "ClientWrite"})
+"""The events that a server process waits for where its client is to send or to read something."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Watcher:
 
     It never waits for an answer. One that does not come for `silence.SECONDS`, or a lost connection, means that the
     network or the server's host may be gone; the system cannot tell that of the worker while its server takes nothing.
+    Where worker and server wait for each other, something between swallows what they say: after the same time the
+    watcher ends the worker's session, so that its locks are gone.
     `cluster` is that of the worker, None where it is not known.
     """
 
@@ -62,12 +66,14 @@ class Watcher:
     _harm: Tally = field(default_factory=Tally)
     _guard: tuple[str, float] | None = None
     _address: tuple[str, int] | None = None
-    _due: dict[str, float] = field(default_factory=dict)
+    _due: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("blockers", "at_work"), 0.0))
     _question: str = ""
     _asked: float | None = None
     _found: list[Row] = field(default_factory=list)
     _waits_for_limit: bool = False
     _lost: bool = False
+    _moved: int = -1
+    _for_us: int = 0
 
     def __post_init__(self) -> None:
         """Note where the server is, while that is known."""
@@ -121,7 +127,7 @@ class Watcher:
         Raises psycopg.OperationalError, with the worker's session closed, where its server is not there any more.
         """
         now = time.monotonic()
-        question, due = min(self._due.items(), key=lambda item: item[1], default=("blockers", 0.0))
+        question, due = min(self._due.items(), key=lambda item: item[1])
         if self._waits_for_limit:  # nothing else delays this
             question, due = "waiters", self._due["waiters"]
         exact = self._waits_for_limit and due <= now + _TICK
@@ -181,7 +187,9 @@ class Watcher:
     def _tell(self, found: list[Row]) -> None:
         if self._question == "at_work":
             for row in found:
-                self.observer(self._script.progress(at_work(row), time.monotonic()))
+                self._require_passage(row)
+                if self._script.migration_id:  # whoever hears of it may send something on this connection
+                    self.observer(self._script.progress(at_work(row), time.monotonic()))
         elif self._question == "waiters":
             self._guard_others(found)
         elif self._question == "blockers":
@@ -202,6 +210,22 @@ class Watcher:
         if {blocker.pid for blocker in found} - {blocker.pid for blocker in self.blockers}:
             self.observer(Blocked(self._script.migration_id or None, found))
         self.blockers = found or self.blockers
+
+    def _require_passage(self, row: Row) -> None:
+        """End the worker's session where it hears nothing of a server that has been waiting for it all the time.
+
+        Answers are counted, and not seconds: a client that was suspended has heard nothing either.
+        """
+        moved, self._moved = self._moved, self.worker.moved
+        waits = row[2] in _FOR_US and moved == self._moved and self._keeps_silent(0.0)
+        self._for_us = self._for_us + 1 if waits else 0
+        if self._for_us * _INTERVALS["at_work"] <= silence.SECONDS:
+            return
+        self._ask("end", time.monotonic())
+        self.worker.close()
+        raise psycopg.OperationalError(
+            f"for {silence.SECONDS:.0f} seconds, nothing of this session has come through to the server or back"
+        )
 
     def _require_worker(self, now: float) -> None:
         """Go on without this connection where another one finds the worker's server process."""

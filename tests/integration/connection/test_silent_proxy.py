@@ -26,6 +26,7 @@ from support.waiting import LONG, wait_until
 
 NOT_KNOWN = "whether it was rolled back is not known"
 AT_SIGNAL = 8.0
+WORKER = 1  # the first session that a run opens
 MANY_FILES = """
 import os, resource
 from sqlmigrate.cli.app import run
@@ -58,6 +59,14 @@ def tcp_proxy(database) -> Iterator[Proxy]:
 def far(database, tcp_proxy, tmp_path: Path) -> Runner:
     """An empty folder of migrations, run through the proxy."""
     return Runner(make_conninfo(database.conninfo, host=tcp_proxy.host, port=tcp_proxy.port), tmp_path)
+
+
+def not_ended(conn: psycopg.Connection[Any]) -> list[Any]:
+    """Give the sessions of ours that hold a lock."""
+    query = """
+        SELECT application_name, state FROM pg_stat_activity JOIN pg_locks USING (pid)
+        WHERE application_name LIKE 'sqlmigrate%' AND pid <> pg_backend_pid()"""
+    return conn.execute(query).fetchall()
 
 
 def swallowed(far: Runner, proxy: Proxy, is_under_way: Callable[[], object]) -> ExecutionError:
@@ -144,6 +153,33 @@ def test_a_server_that_has_no_room_for_another_session_is_there_all_the_same(rea
             assert ids(run.result(LONG)) == ["a"]
     finally:
         admin.execute("ALTER ROLE migrator CONNECTION LIMIT -1")
+
+
+@pytest.mark.parametrize("kind", ["in a script", "at COMMIT", "outside a transaction"])
+def test_a_session_of_which_nothing_comes_through_is_ended(short, far, tcp_proxy, conn, kind):
+    """The proxy is there, and so is the server; each of both sides waits for the other one."""
+    how = "-- transactional: false\n" if kind == "outside a transaction" else ""
+    far.write(
+        "a", f"{how}CREATE TABLE a ();\nSELECT 1 AS one;" + ("" if kind == "at COMMIT" else "SELECT pg_sleep(1);")
+    )
+
+    def stall(event: object) -> None:
+        if isinstance(event, RowsReturned):
+            tcp_proxy.stall(WORKER)
+
+    if kind == "at COMMIT":
+        far.observe = stall  # type: ignore[method-assign]
+    with beside(far.apply) as [run]:
+        if kind != "at COMMIT":
+            wait_for_sleep(conn)
+            tcp_proxy.stall(WORKER)
+        with pytest.raises(ExecutionError, match=r"nothing of this session has come|lost at COMMIT") as caught:
+            run.result(LONG)
+
+    assert is_there(conn, "a") is caught.value.kept
+    if kind != "at COMMIT":  # which may have got through
+        assert caught.value.kept is (kind == "outside a transaction")
+    wait_until(lambda: not not_ended(conn))
 
 
 def test_a_session_that_is_over_is_known_to_be_rolled_back(far, conn, tcp_proxy):

@@ -105,6 +105,7 @@ class Turn:
     def done(self) -> None:
         """Note that it is committed and confirmed."""
         self.state = State.CONFIRMED
+        self.flushes = self.flushes and not self.listener.unreplicated
         self.on_done()
 
     def to_commit(self) -> list[Step]:

@@ -11,13 +11,19 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from sqlmigrate import queries
 from sqlmigrate.connection import Command, Purpose
+from sqlmigrate.engine.wire.execute import NOT_REPLICATED
+from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import MadeDurable, ScriptFinished
 from sqlmigrate.sql.statement.reach import may_reach_out, may_set_synchronous_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from psycopg.errors import Diagnostic
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.transaction.commit import Turn
@@ -87,9 +93,13 @@ class Durability:
         if flushes:
             self.made()
         else:
-            self.at_risk = True
-            self.pending.append(ran.migration_id)
+            self.owe(ran.migration_id)
         self.observer(ScriptFinished(ran.migration_id, ran.operation, ran.seconds, durable=flushes))
+
+    def owe(self, *ids: str) -> None:
+        """Note that migrations are committed, and not durable for sure."""
+        self.at_risk = True
+        self.pending.extend(ids)
 
     def made(self) -> None:
         """Note that everything up to now is durable."""
@@ -103,9 +113,20 @@ class Durability:
 
         It waits as the login's synchronous_commit says, for standbys as well. The session must be in no transaction.
         """
+        heard: list[str | None] = []
+
+        def hear(diag: Diagnostic) -> None:
+            heard.append(diag.source_function)
+
         has_limit = self.info.version_number >= _WITH_TRANSACTION_TIMEOUT
         more = "SET LOCAL transaction_timeout TO 0; " if has_limit else ""
-        connection.execute(_FLUSH.format(more=more).encode())
+        connection.add_notice_handler(hear)
+        try:
+            connection.execute(_FLUSH.format(more=more).encode())
+        finally:
+            connection.remove_notice_handler(hear)
+        if NOT_REPLICATED in heard:
+            raise psycopg.errors.QueryCanceled("the wait for a synchronous standby was canceled")
 
     def found(self, history: History, operation: str) -> None:
         """Take over what the history says of what is pending, after a flush in the same session."""
@@ -128,6 +149,12 @@ def left_open(durability: Durability) -> str | None:
     if durability.at_risk and durability.pending:
         return f"whether the server has kept {_names(durability.pending)}, which it had committed before, is not known"
     return None
+
+
+def require_kept(durability: Durability) -> None:
+    """Raise ExecutionError where a migration that was told as committed is lost, or may be."""
+    if left := left_open(durability):
+        raise ExecutionError(left, hint="`sqlmigrate status` tells")
 
 
 def _names(ids: Sequence[str]) -> str:

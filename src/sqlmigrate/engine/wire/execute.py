@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 NOTICES_SHOWN = 20
 """Notices of one statement that are passed on whole, and as many warnings; of the others only the count is."""
 
+NOT_REPLICATED = "SyncRepWaitForLSN"
+"""The function of PostgreSQL that warns where a COMMIT no longer waits for a synchronous standby; its text is in the
+language of the server. https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION"""
+
 _BLOCK_LINE = re.compile(r"inline_code_block line (\d+)")
 _BODY_START = re.compile(r"\$\w*\$|'")
 _COPY_LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
@@ -44,17 +48,20 @@ _COPY_LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
 class Listener:
     """Who hears of what a script says: notices and rows go to `observer`, each with its statement's place.
 
-    `patient` is for a session behind a pooler; see `Exchange`.
+    `patient` is for a session behind a pooler; see `Exchange`. `unreplicated` says that somebody has canceled a COMMIT
+    while it waited for a synchronous standby: it has happened, and may be lost where that takes over.
     """
 
     script_run: ScriptRun
     observer: Observer
     patient: bool = False
+    unreplicated: bool = False
     _seen: Counter[tuple[int, bool]] = field(default_factory=Counter)
     _at: Statement | None = None
 
     def notice(self, statement: Statement | None, diag: Diagnostic) -> None:
         """Pass on a notice, unless its statement has sent many already."""
+        self.unreplicated = self.unreplicated or diag.source_function == NOT_REPLICATED
         if statement is not self._at:
             self.close()
             self._at = statement

@@ -20,6 +20,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from fixtures.postgres import MEMORY
+from sqlmigrate.engine import Result
 from sqlmigrate.errors import Error, ExecutionError, Interrupted, LockBudgetSpent
 from sqlmigrate.events import Backfilling, Event, MadeDurable, ScriptFinished
 from sqlmigrate.server import PrivateServer, drop_database, ensure_database, shared
@@ -33,7 +34,8 @@ from support.waiting import LONG, wait_until
 
 _WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
 _WAITS_FOR_STANDBY = (
-    "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE 'sqlmigrate%%'"
+    "SELECT pid, query LIKE '%%pg_logical_emit_message%%' FROM pg_stat_activity "
+    "WHERE wait_event = 'SyncRep' AND application_name LIKE 'sqlmigrate%%'"
 )
 _WAITS_FOR_ROW = (
     "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'sqlmigrate%%'"
@@ -140,6 +142,26 @@ def runner(fragile, tmp_path, monkeypatch) -> Iterator[Runner]:
         runner.write(name, f"CREATE TABLE {name} ();", f"DROP TABLE {name};")
     yield runner
     drop_database(fragile.server, "durable")
+
+
+@contextmanager
+def no_standby(fragile: Fragile) -> Iterator[Callable[[], None]]:
+    """Let every COMMIT wait for a standby that is not there for a block; gives what ends that."""
+
+    def configure(command: str) -> None:
+        with fragile.admin() as admin:
+            admin.execute("SET synchronous_commit TO local")
+            admin.execute(f"ALTER SYSTEM {command}")
+            admin.execute("SELECT pg_reload_conf()")
+
+    def comes() -> None:
+        configure("RESET synchronous_standby_names")
+
+    configure("SET synchronous_standby_names = 'nobody'")
+    try:
+        yield comes
+    finally:
+        comes()
 
 
 @contextmanager
@@ -254,6 +276,49 @@ def test_what_a_promoted_standby_does_not_have_is_named(runner, fragile):
         assert (caught.value.migration_id, caught.value.done) == ("c", ())
         runner.conninfo = make_conninfo(here, host=standby.host, port=standby.port)
         assert tables(runner) == []
+
+
+SCRIPTS = {"each": "", "together": "", "outside": "-- transactional: false\n"}
+
+
+def apply_alone(runner: Runner, kind: str) -> Callable[[], Result]:
+    """Let only the migration z be pending; gives what applies it."""
+    runner.apply()
+    runner.events.clear()
+    runner.write("z", f"{SCRIPTS[kind]}CREATE TABLE z ();")
+    return lambda: runner.apply(single_transaction=kind == "together")
+
+
+def cancel_until_flush(admin: psycopg.Connection) -> int:
+    """Cancel each COMMIT that waits for a standby, up to what is to make up for them; gives the process of that."""
+    while True:
+        pid, flushes = wait_for_row(admin, _WAITS_FOR_STANDBY)
+        if flushes:
+            return pid
+        admin.execute("SELECT pg_cancel_backend(%s)", [pid])
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_a_commit_that_no_longer_waits_for_its_standby_is_waited_for_once_more(runner, fragile, kind):
+    """PostgreSQL only warns where somebody cancels the wait: the COMMIT has happened, and the standby has nothing."""
+    apply = apply_alone(runner, kind)
+    with no_standby(fragile) as comes, fragile.admin() as admin, beside(apply) as [run]:
+        cancel_until_flush(admin)
+        assert [event for event in runner.told(ScriptFinished) if event.durable] == []
+        comes()
+        assert ids(run.result(LONG)) == ["z"]
+
+    assert unsettled(runner) == []
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_what_no_standby_has_is_not_said_to_be_applied(runner, fragile, kind, monkeypatch):
+    monkeypatch.setattr("sqlmigrate.runlock.blockers._SETTLED_SECONDS", 1.0)
+    apply = apply_alone(runner, kind)
+    with no_standby(fragile), fragile.admin() as admin, beside(apply) as [run]:
+        admin.execute("SELECT pg_cancel_backend(%s)", [cancel_until_flush(admin)])
+        with pytest.raises(ExecutionError, match=r"^whether the server has kept z, [^;]* is not known$"):
+            run.result(LONG)
 
 
 @pytest.mark.parametrize(("how", "told"), [("async", 4), ("sync", 2)])
