@@ -33,7 +33,13 @@ _WRITTEN_ONLY = ("reference", "default", "check")
 """What runs only where a row is written: tables of other tools, which we only read, have it in many ways."""
 READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
 PATIENCE = 10_000
-"""How long, in milliseconds, a reader waits for tables that somebody holds so that nobody may read them."""
+"""How long, in milliseconds, a reader waits for tables that somebody holds so that nobody may read them.
+
+A limit that the login has of its own counts instead.
+"""
+_LIMIT = (
+    "SELECT pg_catalog.set_config('lock_timeout', '{}', true) WHERE pg_catalog.current_setting('lock_timeout') = '0'"
+)
 _PLAIN = {
     "kind": "is not a plain table",
     "tree": "inherits, or is inherited from",
@@ -124,7 +130,7 @@ def read(
     # several commands in one message can have no parameters
     asked = query.as_string() if values is None else ClientCursor(connection).mogrify(query, values)
     # in a transaction of the caller, its own limit counts
-    limit = [f"SET LOCAL lock_timeout TO {PATIENCE}"] if alone else []
+    limit = [_LIMIT.format(PATIENCE)] if alone else []
     parts = (*limit, guarded(tables, locked, READ), asked)
     with connection.cursor(row_factory=tuple_row) as cursor:
         try:
@@ -133,10 +139,10 @@ def read(
             if connection.info.transaction_status == pq.TransactionStatus.IDLE:
                 require(connection, tables)
             raise _changed(tables) from None
-        except psycopg.errors.LockNotAvailable:
+        except psycopg.errors.LockNotAvailable as error:
             if not alone:
                 raise
-            raise _locked(connection, tables, locked) from None
+            raise _locked(connection, tables, locked, error.diag.message_primary or str(error)) from error
         for _ in (*limit, "the lock"):
             cursor.nextset()
         [(_, *stands)] = cursor.fetchall()
@@ -145,7 +151,7 @@ def read(
         return cursor.fetchall(), Standing(*stands)
 
 
-def _locked(connection: Connection, tables: Tables, names: Collection[str]) -> HistoryError:
+def _locked(connection: Connection, tables: Tables, names: Collection[str], why: str) -> HistoryError:
     """Return the error for tables that somebody keeps from everybody for too long, with who that is."""
     from sqlmigrate.events import Blocker  # noqa: PLC0415  slow, and nearly always nobody does
 
@@ -155,7 +161,7 @@ def _locked(connection: Connection, tables: Tables, names: Collection[str]) -> H
     sessions = [f"pg_terminate_backend({blocker.pid})" for blocker in blockers if blocker.pid]
     hint = "run the command again when that has ended"
     return HistoryError(
-        f"the tables in schema {tables.schema} could not be read for {PATIENCE / 1000:.0f} s: they are locked{who}",
+        f"the tables in schema {tables.schema} are locked, and could not be read: {why}{who}",
         hint=f"{hint}; or end it, if you may, by {' and '.join(sessions)}" if sessions else hint,
     )
 
