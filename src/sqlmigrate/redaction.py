@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+# no group is repeated possessively: until Python 3.11.5 it takes what a failed repetition has read (gh-106052)
 # of a scheme its end is enough, since an unbounded one would be looked for from each letter of a long word; a URL that
 # was taken for a path has lost a slash
 _URL_USER = re.compile(r"(?:[a-z][a-z0-9+.-]{0,30}://|\bpostgres(?:ql)?:/)[^/@:\s]*:", re.IGNORECASE)
 _URL_BLANKS = re.compile(  # a password with blanks, which is not to be taken for a port and what is said behind it
     r"(?P<start>\bpostgres(?:ql)?(?:\+\w{1,20})?:/{1,2}[^/@:\s]*:)"
-    r"(?!\d+\s)[^/@\s'\"]{0,200}(?:[ \t]++[^/@\s'\"]{0,200}){1,8}+@",
+    r"(?!\d+\s)[^/@\s'\"]{0,200}(?:[ \t]++[^/@\s'\"]{0,200}){1,8}@",
     re.IGNORECASE,
 )
 _URL_TOKEN = re.compile(
@@ -21,17 +22,17 @@ _KEY_PASSWORD = re.compile(
     r"""(?P<start>(?:password|secret|scram_(?:client|server)_key)(?:["']\s*:\s*(?=["'])|\s*=\s*))
     (?:(?P<twice>'')(?=[^\s'])[^']*+(?:''|$)
     |(?P<slash>\\')[^'\\]*+\\'
-    |(?P<double>")(?:[^"\\]|\\.)*+"(?=[\s,;)}\]]|$)
-    |>\s*'(?:[^']|'')*+(?:'|$)
-    |'(?:[^'\\]|\\.)*+(?:'|$)
+    |(?P<double>")(?:[^"\\]|\\.)*"(?=[\s,;)}\]]|$)
+    |>\s*'(?:[^']|'')*(?:'|$)
+    |'(?:[^'\\]|\\.)*(?:'|$)
     |(?:[^\s&\\]|\\.)+|\\)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 # comments are bounded, or each of many would be looked at to the end of the text
 _SQL_PASSWORD = re.compile(
-    r"""(?P<start>(?<!')\bpassword"?(?:\s|/\*[^*]{0,200}\*/|--[^\n]{0,200}\n)*+)
+    r"""(?P<start>(?<!')\bpassword"?(?:\s|/\*[^*]{0,200}\*/|--[^\n]{0,200}\n)*)
     (?:(?P<twice>'')(?=[^\s'])[^']*+(?:''|$)
-    |(?:e'(?:[^'\\]|''|\\.)*+(?:'|$)|(?:u&)?'(?:[^']|'')*+(?:'|$))(?:\s*?\n\s*'(?:[^']|'')*+(?:'|$))*+
+    |(?:e'(?:[^'\\]|''|\\.)*(?:'|$)|(?:u&)?'(?:[^']|'')*(?:'|$))(?:[^\S\n]*\n\s*'(?:[^']|'')*(?:'|$))*
     |\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|$))""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
