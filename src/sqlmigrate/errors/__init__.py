@@ -291,7 +291,7 @@ def redact(text: str) -> str:
     lower = text.lower()
     if not any(sign in lower for sign in _SIGNS):  # nearly always
         return text
-    from sqlmigrate.redaction import without_passwords  # noqa: PLC0415  its patterns are slow to compile
+    from sqlmigrate.errors.redaction import without_passwords  # noqa: PLC0415  its patterns are slow to compile
 
     return without_passwords(text)
 
