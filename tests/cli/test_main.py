@@ -95,6 +95,7 @@ def test_aliases_work(project, target, sqlmigrate):
         (("Rolback",), "Did you mean `sqlmigrate rollback`?"),
         (("db", "strat"), "'start'"),
         (("apply", "20260101_a"), "Did you mean `sqlmigrate apply --to 20260101_a`?"),
+        (("apply", "postgres://h/d"), "Did you mean `sqlmigrate apply --database-url URL`?"),
         (("apply", "--forward"), "--forward"),
         (("mark", "--yes"), "(Did you mean one of: '--env', '--events', '--files'?)\n"),
         (("apply", "extra"), "extra"),

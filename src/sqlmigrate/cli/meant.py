@@ -53,10 +53,13 @@ def usage(error: click.UsageError) -> str:
     message = error.format_message()
     context = error.ctx
     word = message.removeprefix(_EXTRA).removesuffix(")")
-    if (
-        context is None
-        or not message.startswith(_EXTRA)
-        or not any("--to" in item.opts for item in context.command.params)
-    ):
+    if context is None or not message.startswith(_EXTRA):
         return message
-    return f"{message}. Did you mean `{context.command_path} --to {word}`?"
+    options = {name for item in context.command.params for name in item.opts}
+    if "://" in word:  # it may hold a password, so it is not said again
+        option, word = "--database-url", "URL"
+    else:
+        option = "--to"
+    if option not in options:
+        return message
+    return f"{message}. Did you mean `{context.command_path} {option} {word}`?"
