@@ -228,13 +228,12 @@ class Worker:
             self._retrying(lambda: self._through(turn))
             return turn
         turn.begin()
+        turn.flushes = not may_set_synchronous_commit(turn.job.script)
         try:
-            self._step_by_step(turn.job, run, turn.listener)
+            self._step_by_step(turn, run)
         except KeyboardInterrupt as stop:
             left = f"{turn.job.migration_id} may have stopped half way: see `sqlmigrate status`"
             raise Interrupted.leaving(left, stop) from stop
-        turn.flushes = not may_set_synchronous_commit(turn.job.script)
-        turn.done()
         return None
 
     def _through(self, turn: Turn) -> None:
@@ -275,11 +274,12 @@ class Worker:
     def _listener(self, job: Job) -> Listener:
         return Listener(job.script_run, self.observer, patient=self.info.pooled)
 
-    def _step_by_step(self, job: Job, run: Run, listener: Listener) -> None:
+    def _step_by_step(self, turn: Turn, run: Run) -> None:
         from sqlmigrate.engine.stepwise.context import Context  # noqa: PLC0415  most scripts run in a transaction
         from sqlmigrate.engine.stepwise.journal import Sender, found_journal  # noqa: PLC0415  same
         from sqlmigrate.engine.stepwise.stepper import Stepper  # noqa: PLC0415  same
 
+        job = turn.job
         stopped = self.found.half_way_of(job.migration_id)
         if stopped is not None and stopped.operation == job.operation:
             resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)
@@ -287,7 +287,8 @@ class Worker:
         journal = found_journal(self.options.schema, job, run, stopped)
         Stepper(
             Context(
-                sender=Sender(self.connection, job, listener),
+                sender=Sender(self.connection, job, turn.listener),
+                turn=turn,
                 journal=journal,
                 options=self.options,
                 info=self.info,

@@ -107,12 +107,17 @@ def _unreadable(connection: Connection, tables: Tables, grant: str, *, writing: 
 
 
 def _unknown_tables(connection: Connection, tables: Tables, error: psycopg.Error) -> HistoryError:
-    """Tell the tables of a newer release from those of another tool."""
+    """Tell the tables of a newer release from those of another tool, and from what is left of our own."""
     query = sql.SQL("SELECT pg_catalog.max(version) FROM {}.meta").format(sql.Identifier(tables.schema))
     with suppress(psycopg.Error):
         [(version,)], _ = trust.read(connection, tables, query, locked=["meta"])
         _require_known(version, tables.schema)
-    return _other_tool(tables.schema, error)
+    return HistoryError(
+        f"schema {tables.schema} holds tables of another tool, or a history that has lost something: "
+        f"{error.diag.message_primary}",
+        hint="choose another schema for the history with the setting history_schema; or restore what was lost from a "
+        "backup of the schema",
+    )
 
 
 def _other_tool(schema: str, error: psycopg.Error) -> HistoryError:
@@ -260,9 +265,15 @@ def hold(connection: Connection, schema: str, owners: Collection[str]) -> None:
 
 
 def catch_up(connection: Connection, schema: str, owners: Collection[str]) -> None:
-    """Move the sequences of the history on, where rows came from elsewhere and this role may; before it is written."""
-    query = compose("catch_up", schema, with_values=True)
-    trust.read(connection, ours(schema, owners), query, [schema], locked=("applied", "log"))
+    """Move the sequences of the history on, where rows came from elsewhere and this role may; before it is written.
+
+    Raises HistoryError where a table of it is gone.
+    """
+    query, tables = compose("catch_up", schema, with_values=True), ours(schema, owners)
+    try:
+        trust.read(connection, tables, query, [schema], locked=("applied", "log"))
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise _unknown_tables(connection, tables, error) from None
 
 
 def install(connection: Connection, schema: str, history: History, *, owners: Collection[str] = ()) -> History:

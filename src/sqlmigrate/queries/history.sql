@@ -1,5 +1,7 @@
 -- name: schema_exists
-SELECT pg_catalog.count(*) FILTER (WHERE class.relname = 'meta') > 0 AS has_history,
+-- a history that has lost a table is no empty one: whoever reads it then says so
+SELECT pg_catalog.count(*) FILTER (WHERE class.relname = 'meta') > 0
+       OR pg_catalog.count(*) FILTER (WHERE class.relname IN ('applied', 'journal', 'log')) = 3 AS has_history,
        pg_catalog.has_schema_privilege(space.oid, 'USAGE') AS can_use
 FROM pg_catalog.pg_namespace AS space
 LEFT JOIN pg_catalog.pg_class AS class ON class.relnamespace = space.oid

@@ -148,6 +148,55 @@ def test_a_rollback_misses_the_row_of_another_migration_too(runner):
     assert runner.applied() == []
 
 
+FORGETS = """-- transactional: false
+CREATE PROCEDURE forget() LANGUAGE plpgsql AS $$ BEGIN {forget} COMMIT; END $$;
+CALL forget();
+"""
+
+
+@pytest.mark.parametrize("behind", ["", "SELECT 1;", "-- transactional: false\nSELECT 1;"])
+def test_the_row_of_another_migration_that_goes_outside_a_transaction_is_missed(runner, conn, behind):
+    runner.write("a", "SELECT 1;")
+    runner.apply()
+    runner.write("b", FORGETS.format(forget=FORGET.format("a")))
+    if behind:
+        runner.write("c", behind)
+    with pytest.raises(ExecutionError, match="does not say that a is applied: the script has changed it") as caught:
+        runner.apply()
+
+    assert (caught.value.migration_id, caught.value.kept, type(caught.value)) == ("b", True, ExecutionError)
+    assert "`sqlmigrate mark a`" in (caught.value.hint or "")
+    assert runner.applied() == ["b"]
+    assert [done.migration_id for done in runner.told(ScriptFinished)] == ["a"]
+    assert conn.execute("SELECT count(*) FROM sqlmigrate.journal").fetchone() == (0,)
+
+
+def test_a_rollback_outside_a_transaction_misses_the_row_of_another_migration_too(runner):
+    runner.write("a", "SELECT 1;")
+    runner.write("b", "SELECT 1;", FORGETS.format(forget=FORGET.format("a")))
+    runner.apply()
+    with pytest.raises(ExecutionError, match="does not say that a is applied: the script has changed it") as caught:
+        runner.rollback()
+
+    assert (caught.value.migration_id, caught.value.operation, caught.value.kept) == ("b", "rollback", True)
+    assert runner.applied() == []
+
+
+def test_a_session_that_was_made_read_only_does_not_hide_what_a_script_did(runner):
+    runner.write("a", "-- transactional: false\nSELECT 1;\nSET default_transaction_read_only = on;\n")
+
+    assert ids(runner.apply()) == runner.applied() == ["a"]
+
+
+def test_psql_stops_where_the_row_of_another_migration_goes_outside_a_transaction(twins):
+    twins.write("a", "SELECT 1;")
+    twins.write("b", FORGETS.format(forget=FORGET.format("a")))
+    stopped = psql(twins.right, written_plan(twins.planned))
+
+    assert stopped.returncode != 0
+    assert "it was committed, but the script has changed the history" in stopped.stderr
+
+
 def test_psql_stops_where_the_row_of_another_migration_goes_at_commit(twins):
     twins.write("a", "SELECT 1;")
     twins.write("b", late("a"))

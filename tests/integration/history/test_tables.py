@@ -98,6 +98,18 @@ def test_tables_of_another_tool_with_one_of_our_names_are_told_apart(conn, runne
     assert "schema sqlmigrate holds tables of another tool" in refusal(runner.apply).message
 
 
+@pytest.mark.parametrize("name", ["meta", "applied", "_yoyo_migration", "journal", "log"])
+def test_a_history_that_has_lost_a_table_is_no_empty_one(conn, runner, name):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    runner.apply()
+    conn.execute(f"DROP TABLE sqlmigrate.{name} CASCADE")
+
+    for command in (runner.history, runner.apply, runner.rollback) if name != "log" else (runner.rollback,):
+        error = refusal(command)
+        assert f"sqlmigrate.{name}" in error.message, command
+    assert is_there(conn, "a")
+
+
 def test_any_name_of_a_schema_works(runner, conn):
     runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
     for name in ODD_NAMES:

@@ -47,10 +47,11 @@ def confirmed(job: Job) -> str:
     """Return what stops psql where the history does not say, behind the COMMIT, what was done."""
     if job.confirm is None:
         return ""
+    by = "code that ran at COMMIT" if job.transactional else "the script"
     return do_block(
         f"    PERFORM (\n{literal(job.confirm)}\n    );\n"
         "EXCEPTION WHEN division_by_zero THEN\n"
-        "    RAISE EXCEPTION 'it was committed, but code that ran at COMMIT has changed the history';\n"
+        f"    RAISE EXCEPTION 'it was committed, but {by} has changed the history';\n"
     )
 
 

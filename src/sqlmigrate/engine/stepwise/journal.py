@@ -13,6 +13,7 @@ from psycopg import sql
 
 from sqlmigrate import history
 from sqlmigrate.connection import Command
+from sqlmigrate.engine.transaction.commit import State, confirming
 from sqlmigrate.engine.transaction.run import failure
 from sqlmigrate.engine.wire.execute import run_steps
 from sqlmigrate.engine.wire.pipeline import Step
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.engine.transaction.commit import Turn
     from sqlmigrate.engine.transaction.job import Job
     from sqlmigrate.engine.wire.execute import Listener
     from sqlmigrate.history import HalfWay, Run
@@ -137,13 +139,19 @@ class Sender:
         self.write(())
         self._run(steps)
 
-    def finish(self, *steps: Step) -> None:
-        """Run the steps that end the script and empty its journal."""
-        self._run(steps)
+    def finish(self, turn: Turn, *steps: Step) -> None:
+        """Run the steps that end the script and empty its journal, the last of them a COMMIT; then confirm the turn.
+
+        The turn stays as it is where they fail, and is COMMITTED where the history then says something else.
+        """
+        turn.ran_through()
+        self._run([*steps, *confirming(turn)], turn)
         self._later.clear()
 
-    def _run(self, steps: Sequence[Step]) -> None:
-        exchange = run_steps(self.connection, steps, self.listener)
+    def _run(self, steps: Sequence[Step], turn: Turn | None = None) -> None:
+        exchange = run_steps(self.connection, steps, self.listener, *([turn.answered] if turn else []))
+        if turn is not None and turn.state is not State.THROUGH:
+            turn.require_committed(exchange)
         if exchange.error is not None and exchange.failed is not None:
             raise failure(self.job, exchange.failed, exchange.error)
 

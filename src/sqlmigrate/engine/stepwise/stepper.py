@@ -19,9 +19,10 @@ from sqlmigrate.engine.stepwise import errors as halfway
 from sqlmigrate.engine.stepwise import outcome
 from sqlmigrate.engine.stepwise.journal import BEGIN, as_login
 from sqlmigrate.engine.stepwise.outside import Outside
+from sqlmigrate.engine.transaction.commit import State
 from sqlmigrate.engine.transaction.run import undo
 from sqlmigrate.engine.wire.pipeline import Step
-from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, OURS, PRISTINE, back_to_script, set_up
+from sqlmigrate.engine.wire.session import BACK_TO_LOGIN, COMMIT, CONSTRAINTS, PRISTINE, back_to_script, set_up
 from sqlmigrate.errors import Error, ExecutionError, HalfWayError, HistoryError, ScriptError
 from sqlmigrate.events import Resumed
 from sqlmigrate.sql.batches import read_batched
@@ -94,6 +95,8 @@ class Stepper:
             self._finish(statement.number if statement else 0)
         except ExecutionError as error:
             self._undo()
+            if self.context.turn.state is State.COMMITTED:  # it is through, whatever has become of the history
+                raise
             self._note(statement, error)
             raise self._stopped(error) from None
         except ScriptError as error:  # the file is another one than was checked
@@ -311,9 +314,8 @@ class Stepper:
                 hint="restore those that were removed",
             )
         first = [*job.trusted, *([] if job.half_way else [job.claim])]
-        confirm = [OURS, job.confirm] if job.confirm else []
-        finish = (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT, *confirm)
-        self.sender.finish(*map(Step, finish))
+        finish = (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT)
+        self.sender.finish(self.context.turn, *map(Step, finish))
 
     def _note(self, statement: Statement | None, error: ExecutionError) -> None:
         """Write a failed statement that left nothing behind into the journal, for `status` to show."""

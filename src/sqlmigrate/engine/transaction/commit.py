@@ -16,7 +16,7 @@ from sqlmigrate.engine.wire.session import COMMIT, OURS
 from sqlmigrate.errors import ExecutionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.transaction.job import Job
@@ -59,9 +59,9 @@ class Turn:
                                                        (its scripts run again, then ran_through)
 
     The COMMIT goes out alone (`commit`), or along with the next turn (`may_go_along`): then this is the turn `before`
-    that one, which begins at the moment when this one is confirmed. A script outside a transaction goes from BEGUN to
-    CONFIRMED by `done`. `leave` is the command, behind a script, that decides whether the COMMIT flushes the WAL;
-    `flushes` what it decided. Whoever is to hear of a turn makes a subclass of it.
+    that one, which begins at the moment when this one is confirmed. A script outside a transaction is THROUGH when only
+    the transaction of its history row is left. `leave` is the command, behind a script, that decides whether the COMMIT
+    flushes the WAL; `flushes` what it decided. Whoever is to hear of a turn makes a subclass of it.
     """
 
     jobs: tuple[Job, ...]
@@ -160,8 +160,7 @@ def may_go_along(job: Job, info: ServerInfo) -> bool:
 def commit(connection: Connection, turn: Turn) -> None:
     """Commit a turn that is through, with nothing along; raises ExecutionError where PostgreSQL refuses it."""
     try:
-        steps = [*turn.to_commit(), Step(OURS), *_in_transaction(turn.job.trusted, turn.to_confirm())]
-        exchange = run_steps(connection, steps, turn.listener, turn.answered)
+        exchange = run_steps(connection, [*turn.to_commit(), *confirming(turn)], turn.listener, turn.answered)
     except psycopg.OperationalError:
         if not connection.closed:
             raise  # from the caller's observer, not from this connection
@@ -171,14 +170,18 @@ def commit(connection: Connection, turn: Turn) -> None:
     turn.require_committed(exchange)
 
 
-def _in_transaction(trusted: Sequence[Command], confirm: Iterable[Step]) -> Iterator[Step]:
-    """Look at the history; where others can change its tables, since the COMMIT has given their lock back, anew."""
-    if not trusted:
-        yield from confirm
-        return
-    yield from map(Step, (Command("BEGIN"), *trusted))
-    yield from confirm
-    yield Step(Command("COMMIT"))
+def confirming(turn: Turn) -> Iterator[Step]:
+    """Look at the history behind a COMMIT that went out alone.
+
+    Where others can change its tables, they are looked at anew, since the COMMIT has given their lock back: READ WRITE,
+    since a session that a script has made read only by default could not take it again.
+    """
+    trusted = turn.job.trusted
+    yield Step(OURS)
+    yield from map(Step, (Command("BEGIN READ WRITE"), *trusted) if trusted else ())
+    yield from turn.to_confirm()
+    if trusted:
+        yield Step(Command("COMMIT"))
 
 
 def _lost_at_commit(job: Job, happened: bool | None) -> ExecutionError:  # noqa: FBT001  three answers, not a switch
@@ -222,12 +225,12 @@ def _unconfirmed(job: Job, error: psycopg.Error, turn: Turn) -> ExecutionError:
     if not found.gone and not found.back:  # by now it is as it should be, or it cannot be read
         ours = (job.migration_id,)
         found = Changes(gone=ours) if job.operation == "apply" else Changes(back=ours)
+    by, of = ("code that ran at COMMIT", "a deferred trigger") if job.transactional else ("the script", "a procedure")
     return ExecutionError(
-        f"it was committed, but the history does not say {_should_say(found)}: code that ran at COMMIT has changed it",
+        f"it was committed, but the history does not say {_should_say(found)}: {by} has changed it",
         migration_id=job.migration_id,
         place=job.place,
-        hint=f"look for a deferred trigger that writes the history's tables; then {_to_mend(found)} corrects the "
-        "history",
+        hint=f"look for {of} that writes the history's tables; then {_to_mend(found)} corrects the history",
         kept=True,
     )
 

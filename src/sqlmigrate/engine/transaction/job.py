@@ -97,13 +97,13 @@ def job_for(
 ) -> Job:
     """Describe how a migration of a plan is applied or rolled back; the history has so many `rows` once it has run."""
     trusted = history.trusted(options.schema, shared=found.standing.shared)
+    confirm = history.confirm(options.schema, migration.migration_id, operation, run, rows)
     if operation == "apply":
-        job = apply_job(migration, options, run)
-        return replace(job, trusted=trusted, confirm=_confirm(job, options, run, rows))
+        return replace(apply_job(migration, options, run), trusted=trusted, confirm=confirm)
     row = found.get(migration.migration_id)
     job = rollback_job(script_run(migration, operation), options, run, half_way=row is None)
     recorded = row is not None and row.rollback_checksum is not None
-    return replace(job, trusted=trusted, recorded=recorded, confirm=_confirm(job, options, run, rows))
+    return replace(job, trusted=trusted, recorded=recorded, confirm=confirm)
 
 
 def script_run(migration: Migration, operation: str) -> ScriptRun:
@@ -112,11 +112,6 @@ def script_run(migration: Migration, operation: str) -> ScriptRun:
     if found is None:  # pragma: no cover  the plan has refused it
         raise HistoryError(f"{migration.migration_id} has no rollback script")
     return found
-
-
-def _confirm(job: Job, options: Options, run: Run, rows: int | None) -> Command:
-    """Count the history of a script in a transaction: what others commit statement by statement runs nothing later."""
-    return history.confirm(options.schema, job.migration_id, job.operation, run, rows if job.transactional else None)
 
 
 def apply_job(migration: Migration, options: Options, run: Run) -> Job:
