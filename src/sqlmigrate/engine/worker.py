@@ -279,8 +279,7 @@ class Worker:
         from sqlmigrate.engine.stepwise.journal import Sender, found_journal  # noqa: PLC0415  same
         from sqlmigrate.engine.stepwise.stepper import Stepper  # noqa: PLC0415  same
 
-        job = turn.job
-        stopped = self.found.half_way_of(job.migration_id)
+        job, stopped = turn.job, self.found.half_way_of(turn.job.migration_id)
         if stopped is not None and stopped.operation == job.operation:
             resumed = history.log(self.options.schema, job.migration_id, "resume", run, journalled=True)
             job = replace(job, finish=(*job.finish, *resumed))
