@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from sqlmigrate.seeds.writing import staging
 from sqlmigrate.seeds.writing.upsert import write
 from support.examples import examples
 from support.seeds import SeedFiles
+from support.sessions import wait_for_row
 
 TABLES = """
 CREATE EXTENSION citext;
@@ -34,6 +36,7 @@ CREATE TABLE public.p1 PARTITION OF public."p%s" FOR VALUES FROM (0) TO (10);
 CREATE TABLE public.p2 PARTITION OF public."p%s" FOR VALUES FROM (10) TO (20);
 """
 KEYS = st.sampled_from(["a", "A", "a ", "b\t", "\\c", "\\N", "", "é", "1", "1.0", "%s", "'", '"', "x y", "null"])
+IN_LOCK = "SELECT pid FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
 T = {"list": "rows", "table": "public.t", "conflict": ["k"], "prune": "delete"}
 CHILD = {"list": "rows", "table": "public.child", "conflict": ["id"], "prune": "delete"}
 TO_T = {"t": {"from": "t", "references": {"table": "public.t", "match": "k", "select": "k"}}}
@@ -364,3 +367,56 @@ def test_more_rows_than_were_accepted_are_not_pruned(session_with_tables, seed_f
 
     assert "2 rows of public.t would be pruned by now, and not 1" in str(caught.value)
     assert rows(conn) == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    "late", ["INSERT INTO along VALUES (7, 'x', NULL)", "INSERT INTO along VALUES (7, NULL, 1)"], ids=["row", "beyond"]
+)
+def test_what_another_session_lets_refer_to_a_row_meanwhile_is_counted(session_with_tables, seed_files, database, late):
+    conn = session_with_tables
+    conn.execute("INSERT INTO t (k) VALUES ('x'); INSERT INTO along VALUES (1, 'x', NULL)")
+    seed_files.file("t", T, "rows: [{k: a}]")
+    other, observer, pid = database.connect(), database.connect(), conn.info.backend_pid
+    with ThreadPoolExecutor(1) as pool:
+        with other.transaction():
+            other.execute(late)
+            waiting = pool.submit(pruned, conn, seed_files, accept_loss=2)
+            wait_for_row(observer, IN_LOCK, pid)
+        with pytest.raises(LossNotAccepted) as caught:
+            waiting.result()
+
+    assert "give accept_loss=3" in caught.value.hint
+    assert rows(conn, "along", "id") == [1, 7]
+
+
+def test_nobody_refers_to_a_row_once_what_goes_with_it_was_told(session_with_tables, seed_files, database):
+    conn = session_with_tables
+    conn.execute("INSERT INTO t (k) VALUES ('x'); INSERT INTO along VALUES (1, 'x', NULL)")
+    seed_files.file("t", T, "rows: [{k: a}]")
+    other = database.connect()
+    other.execute("SET lock_timeout = '1ms'")
+
+    def refer(_: object) -> None:
+        for late in ("INSERT INTO along VALUES (7, 'x', NULL)", "INSERT INTO along VALUES (7, NULL, 1)"):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute(late)
+
+    write(conn, seed_files.load(), settle=None, accept=refer)
+
+    assert (rows(conn), rows(conn, "along", "id")) == (["a"], [])
+
+
+def test_a_role_that_cannot_lock_rows_prunes_all_the_same(session_with_tables, seed_files, database, new_role):
+    conn = session_with_tables
+    role = new_role("NOLOGIN")
+    conn.execute("INSERT INTO t (k) VALUES ('a'), ('x'); INSERT INTO along VALUES (1, 'x', NULL)")
+    conn.execute(
+        f"GRANT USAGE ON SCHEMA public TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};"
+        f"GRANT INSERT, UPDATE, DELETE ON t TO {role}"
+    )
+    other = database.connect_superuser()
+    other.execute(f"SET ROLE {role}")
+    seed_files.file("t", T, "rows: [{k: a}]")
+
+    assert pruned(other, seed_files, accept_loss=2) == [(1, 0)]
+    assert (rows(conn), rows(conn, "along", "id")) == (["a"], [])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
@@ -13,8 +15,6 @@ from sqlmigrate.seeds.model import TableName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import psycopg
 
     from sqlmigrate.seeds.pruning.named import Condition, Named
 
@@ -128,6 +128,16 @@ WHERE NOT EXISTS (
 GROUP BY 2, 3
 {counts}
 """)
+_HELD = sql.SQL("""
+WITH RECURSIVE {unnamed}, {gone}
+SELECT pg_catalog.count(*)
+FROM (
+    SELECT FROM {table} AS present
+    JOIN gone
+      ON gone.part OPERATOR(pg_catalog.=) present.tableoid AND gone.at OPERATOR(pg_catalog.=) present.ctid
+    FOR UPDATE OF present
+) AS held
+""")
 _COUNT = sql.SQL("""
 UNION ALL
 SELECT {number}::pg_catalog.int4, NULL, NULL, pg_catalog.count(*)
@@ -220,16 +230,36 @@ def counts(
     Rows that pruning deletes itself are in neither. Of the keys, only those that can be read are there.
     """
     known = [key for key in keys if key.readable]
-    edges = [_edge(key) for key in known if key.on_delete == "cascade"]
     query = _CLOSURE.format(
         unnamed=_unnamed(bases),
-        gone=_GONE.format(edges=sql.SQL(" UNION ALL ").join(edges)) if edges else _SAME_GONE,
+        gone=_gone(known),
         counts=sql.SQL("").join(_count(number, key) for number, key in enumerate(known)),
     )
     with conn.cursor(row_factory=tuple_row) as cursor:
         rows = cursor.execute(query, _given(bases), prepare=False).fetchall()
     gone = {TableName(schema, name): count for number, schema, name, count in rows if number is None}
     return gone, {known[number]: count for number, _, _, count in rows if number is not None}
+
+
+def hold(conn: psycopg.Connection[Any], bases: Sequence[tuple[Named, Condition]], keys: Sequence[ForeignKey]) -> int:
+    """Lock the rows that go and may be referred to, until the transaction ends; gives how many they are.
+
+    A row that refers to one of them can no longer be added by another session; what another session has added and not
+    committed yet is waited for. Rows of tables in which the role may not UPDATE anything are left as they are
+    (https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE).
+    """
+    known = [key for key in keys if key.readable]
+    held = 0
+    for referred in dict.fromkeys(key.referred for key in known):
+        query = _HELD.format(unnamed=_unnamed(bases), gone=_gone(known), table=_relation(*referred))
+        with (
+            suppress(psycopg.errors.InsufficientPrivilege),
+            conn.transaction(),
+            conn.cursor(row_factory=tuple_row) as cursor,
+        ):
+            (count,) = cursor.execute(query, _given(bases), prepare=False).fetchone() or (0,)
+            held += count
+    return held
 
 
 def first(
@@ -263,6 +293,11 @@ def _unnamed(bases: Sequence[tuple[Named, Condition]]) -> sql.Composed:
         _BASE.format(table=parts.relation(named.mapping.table), conditions=condition.text) for named, condition in bases
     )
     return _UNNAMED.format(bases=sql.SQL(" UNION ALL ").join(texts))
+
+
+def _gone(known: Sequence[ForeignKey]) -> sql.Composable:
+    edges = [_edge(key) for key in known if key.on_delete == "cascade"]
+    return _GONE.format(edges=sql.SQL(" UNION ALL ").join(edges)) if edges else _SAME_GONE
 
 
 def _given(bases: Sequence[tuple[Named, Condition]]) -> list[str]:

@@ -68,14 +68,20 @@ class Prunes:
     _found: Pruning | None = None
     _taken: dict[TableName, int] = field(default_factory=dict)
 
-    def find(self) -> Pruning:
-        """Look what would be pruned in the tables as they are now; nothing is written."""
+    def find(self, *, hold: bool = False) -> Pruning:
+        """Look what would be pruned in the tables as they are now; nothing is written.
+
+        With `hold`, other sessions can refer to no more of it until the transaction ends.
+        """
         for one in self._asked():
             self._require_values(one)
         deleted = [one for one in self._asked() if one.prune.deletes]
         with undisturbed(self.conn):
             self._keys = referring.foreign_keys(self.conn, [one.table.oid for one in deleted]) if deleted else []
-        counts = {one.mapping.table: one.count(self.conn, self._condition(one)) for one in self._asked()}
+        counts = self._counts()
+        if hold and self._is_referred_to(counts):
+            self._hold()
+            counts = self._counts()
         gone, rows = self._refer(counts)
         referrings = {key: _referring(key, rows.get(key)) for key in self._keys if not key.readable or rows.get(key)}
         if not any(counts.values()):
@@ -93,7 +99,7 @@ class Prunes:
         a trigger has written: these would count as rows that no file names.
         """
         self._require_known_keys(elsewhere)
-        found = self.find()
+        found = self.find(hold=True)
         accept(found)
         for together in self._order(one for one in self._asked() if _count(found, one)):
             try:
@@ -167,13 +173,22 @@ class Prunes:
     def _bases(self) -> list[tuple[Named, Condition]]:
         return [(one, one.condition()) for one in self._asked() if one.prune.deletes]
 
+    def _counts(self) -> dict[TableName, int]:
+        return {one.mapping.table: one.count(self.conn, self._condition(one)) for one in self._asked()}
+
+    def _hold(self) -> None:
+        """Lock the rows that go until there are no more of them: what was waited for may lead to others."""
+        held = -1
+        while (now := referring.hold(self.conn, self._bases(), self._keys)) != held:
+            held = now
+
+    def _is_referred_to(self, counts: Mapping[TableName, int]) -> bool:
+        """Whether any rows are deleted, and anything can refer to them."""
+        return any(counts[one.mapping.table] for one, _ in self._bases()) and any(key.readable for key in self._keys)
+
     def _refer(self, counts: Mapping[TableName, int]) -> tuple[dict[TableName, int], dict[ForeignKey, int]]:
-        """Count what refers to the rows that are deleted, where any are and anything can."""
-        if not any(counts[one.mapping.table] for one, _ in self._bases()) or not any(
-            key.readable for key in self._keys
-        ):
-            return {}, {}
-        return referring.counts(self.conn, self._bases(), self._keys)
+        """Count what refers to the rows that are deleted."""
+        return referring.counts(self.conn, self._bases(), self._keys) if self._is_referred_to(counts) else ({}, {})
 
     def _table(self, one: Named, count: int, referrings: Mapping[ForeignKey, Referring]) -> PrunedTable:
         table = one.mapping.table
