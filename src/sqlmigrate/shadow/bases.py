@@ -214,6 +214,7 @@ class Bases:
 
     def _take(self, keys: Sequence[str], cluster_: cluster.Cluster) -> kept.Manifest | None:
         while self.store is not None:
+            found = None
             try:
                 found = self.store.longest(keys, self._day())
                 if found is None:
@@ -222,6 +223,7 @@ class Bases:
                 cluster.hand_over(cluster_.data_dir, cluster_.account)
             except kept.Unusable as error:
                 self.observer(NotKept(f"what was kept is damaged and thrown away: {error}"))
+                keys = [key for key in keys if found is None or key != found.key]  # it may not be ours to throw away
             except (kept.NotKept, OSError) as error:
                 self.observer(NotKept(f"the cache is not used: {error}"))
                 return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -111,10 +113,26 @@ def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
         raise ServerError("pg_dump takes no secrets in addition to a service", hint=hint)
     if unfit := [key for key in named if secrets[key] != secrets[key].rstrip() or "\n" in secrets[key]]:
         raise ServerError(f"{', '.join(unfit)} cannot be given to pg_dump: it has a line break, or blanks at its end")
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="sqlmigrate-") as file:  # 0600
-        file.write(f"[{_SERVICE}]\n" + "".join(f"{key}={secrets[key]}\n" for key in named))
+    with _secret_file(f"[{_SERVICE}]\n" + "".join(f"{key}={secrets[key]}\n" for key in named)) as path:
+        yield make_conninfo(**parts, service=_SERVICE), env | {"PGSERVICEFILE": path}
+
+
+@contextmanager
+def _secret_file(text: str) -> Iterator[str]:
+    """Make a file that nobody else can read, and give its path; on Linux it is memory, which even `kill -9` frees."""
+    with ExitStack() as stack:
+        file: IO[str]
+        path = ""
+        if sys.platform == "linux":
+            file = stack.enter_context(os.fdopen(os.memfd_create(_SERVICE), "w", encoding="utf-8"))
+            os.fchmod(file.fileno(), 0o600)
+            path = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        if not Path(path).is_file():
+            file = stack.enter_context(tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="sqlmigrate-"))  # 0600
+            path = file.name
+        file.write(text)
         file.flush()
-        yield make_conninfo(**parts, service=_SERVICE), env | {"PGSERVICEFILE": file.name}
+        yield path
 
 
 def restore(database: ShadowDatabase, script: Script, versions: Mapping[str, str], *, whole: bool) -> list[str]:

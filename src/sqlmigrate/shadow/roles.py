@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import queries
 from sqlmigrate.connection import session as open_session
-from sqlmigrate.errors import ConnectionFailed
+from sqlmigrate.errors import ConnectionFailed, ServerError
 from sqlmigrate.server import let_in
 from sqlmigrate.server.model import SUPERUSER
 
@@ -44,11 +44,18 @@ def prepare(server: PrivateServer, wanted: Wanted) -> str:
     """Make the owner, with the rights that the target's login has short of superuser; give the superuser's name.
 
     Where scripts know an ordinary role by the superuser's name (`OWNER TO postgres`), or a dump may, the superuser gets
-    another one.
+    another one. Raises ServerError where they name the tester.
     """
     owner, admin = owner_name(wanted), server.user
     member_of = wanted.target.member_of if wanted.target else frozenset()
-    if not wanted.superuser and (wanted.dumped or admin in {owner, *wanted.roles, *wanted.owners, *member_of}):
+    named = {owner, *wanted.roles, *wanted.owners, *member_of}
+    if TESTER in named:
+        raise ServerError(
+            f"a script, the settings or the target's login name the role {TESTER}, which has a meaning of its own on "
+            "throwaway servers",
+            hint="give the role another name",
+        )
+    if not wanted.superuser and (wanted.dumped or admin in named):
         admin = _rename_superuser(server)
     with open_session(server.conninfo(user=admin)) as session:
         make(session, [server.user, owner])

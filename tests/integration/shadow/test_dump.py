@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -222,6 +224,14 @@ def test_no_other_secret_stands_in_a_command_line_or_environment(open_path, monk
     assert file == ["[sqlmigrate]", f"{key}={SECRETS[key]}"]
     assert "geheim" not in "".join(line for line in lines if not line.startswith("-- file "))
     assert "service=sqlmigrate" in lines[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a file holds them")
+def test_a_killed_run_leaves_no_file_with_secrets(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with _given("host=example.org sslpassword=geheim") as (_, env):
+        assert "sslpassword=geheim" in Path(env["PGSERVICEFILE"]).read_text()
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_libpq_reads_the_secrets_from_the_service_file(open_path, monkeypatch):

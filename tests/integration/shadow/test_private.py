@@ -11,6 +11,7 @@ from sqlmigrate import connection, shadow
 from sqlmigrate.errors import ExecutionError, ServerError
 from sqlmigrate.server.binaries import BINDIR_VARIABLE
 from sqlmigrate.shadow import Shadow, ShadowDatabase, TargetFacts, Wanted
+from sqlmigrate.shadow.roles import TESTER
 
 pytestmark = pytest.mark.pg
 
@@ -232,6 +233,13 @@ def test_an_ordinary_role_may_have_the_name_of_the_superuser(binaries):
         run(database, "CREATE TABLE public.t ()", "ALTER TABLE public.t OWNER TO postgres")
         assert run(database, RIGHTS, values=[["postgres"]]) == [("postgres", *[False] * 4)]
         assert run(database, "SHOW is_superuser", admin=True) == [("on",)]
+
+
+@pytest.mark.parametrize("wanted", [Wanted(roles=frozenset({TESTER})), Wanted(owner=TESTER)], ids=["script", "owner"])
+def test_a_script_cannot_name_the_tester(wanted):
+    with pytest.raises(ServerError, match=f"name the role {TESTER}") as caught, shadow.opened(wanted):
+        raise AssertionError
+    assert caught.value.hint == "give the role another name"
 
 
 def test_the_owner_is_named_as_the_login_of_the_target_and_has_its_rights_short_of_superuser(binaries):

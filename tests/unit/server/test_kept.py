@@ -117,7 +117,7 @@ def test_nothing_is_left_where_a_thread_comes_to_grief(store, data, tmp_path, mo
         unpack_one(descriptor, segment)
 
     monkeypatch.setattr(archive, "_unpack_small", interrupted)
-    with pytest.raises(error if error is KeyboardInterrupt else kept.Unusable):
+    with pytest.raises(error if error is KeyboardInterrupt else NotKept):
         store.take(store.longest([KEY], TODAY), tmp_path / "new")
 
     assert not (tmp_path / "new").exists()
@@ -261,6 +261,13 @@ def test_a_relative_cache_home_is_ignored(monkeypatch):
     monkeypatch.setenv("HOME", "/home/of/nobody")
 
     assert kept.folder() == Path("/home/of/nobody/.cache/sqlmigrate")
+
+
+def test_a_relative_home_is_none(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "somewhere")
+
+    assert kept.folder() is None
 
 
 def test_the_oldest_are_thrown_out_where_it_becomes_too_much(data, tmp_path):

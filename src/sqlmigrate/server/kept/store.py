@@ -58,7 +58,8 @@ def folder() -> Path | None:
     if named.startswith("/"):
         return Path(named) / NAME
     with suppress(RuntimeError):
-        return Path("~/.cache").expanduser() / NAME
+        if (home := Path("~").expanduser()).is_absolute():
+            return home / ".cache" / NAME
     return None
 
 
@@ -139,7 +140,8 @@ class Store:
     def take(self, manifest: Manifest, directory: Path) -> None:
         """Copy a kept data directory to a new place; raises Unusable where it is not what its manifest says.
 
-        Then nothing is left in the new place, and the file is thrown away.
+        Then the file is thrown away. Raises NotKept where the system stands in the way, by a full disk for example:
+        that says nothing against the file. In both cases nothing is left in the new place.
         """
         with self.held() as here:
             try:
@@ -148,7 +150,7 @@ class Store:
             except BaseException as error:
                 archive.discard(directory)
                 if isinstance(error, OSError):
-                    raise Unusable(str(error.strerror or error)) from None
+                    raise NotKept(str(error.strerror or error)) from None
                 if isinstance(error, Unusable):
                     _forget(here, manifest.key + SUFFIX)
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fixtures.project import Project
 from sqlmigrate import events, shadow
 from sqlmigrate.server import kept
 from sqlmigrate.shadow import Settings
+from support.command import program
 from support.kept import HISTORY, SIZE, Run, behind
 
 pytestmark = pytest.mark.pg
@@ -121,6 +123,21 @@ def test_a_state_on_which_no_server_starts_is_done_without(history, cache, monke
 
     assert found.verdicts == right.verdicts
     assert "does not start" in found.reasons
+
+
+def test_where_no_room_is_left_a_run_ends_and_what_is_kept_stays(history, cache):
+    """A limit of the size of files stands in for a full disk."""
+    before = sorted(cache.iterdir())
+    outcome = program(
+        "roundtrip", "--verbose", "--migrations", history.directory,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},  # Python itself would leave half of its own files
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
+    )  # fmt: skip
+
+    assert outcome.status == 1
+    assert "the cache is not used: " in outcome.stderr
+    assert "initdb" in outcome.stderr
+    assert sorted(cache.iterdir()) == before
 
 
 def test_a_folder_that_is_open_to_others_is_not_used(files, no_cache):
