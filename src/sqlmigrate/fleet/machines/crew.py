@@ -22,6 +22,7 @@ from sqlmigrate.fleet.standing import Kind, Standing
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
+    from sqlmigrate.engine import Options
     from sqlmigrate.fleet.model import Outcome
     from sqlmigrate.fleet.order import Order
 
@@ -31,6 +32,7 @@ _TOGETHER = 20  # targets that one task looks at
 _LOOKS = 10  # within the patience
 _LEAST, _MOST = 0.2, 2.0  # seconds between two looks
 FIRST = 30.0  # seconds for an answer before the first target, at least: nothing hangs on it yet
+_NAME_MAX = 300  # characters of a worker's name: a host's name, and the number of a process
 CLOSE = 3.0  # seconds for a goodbye
 
 
@@ -115,11 +117,12 @@ class Crew:
         """Listen to what tasks of this call tell."""
         self.client.subscribe_topic(self.call, self._heard)
 
-    def report_in(self, names: Mapping[str, list[str]]) -> dict[str, Future[wire.Report]]:
-        """Ask workers, by their addresses, about the targets that each of them may have."""
+    def report_in(self, names: Mapping[str, list[str]], options: Options) -> dict[str, Future[wire.Report]]:
+        """Ask workers, by their addresses, about the targets that each of them may have, and about their settings."""
         return {
             where: self._read(
-                self._ask(tasks.report_in, frozenset(), json.dumps(asked), worker=where), wire.read_report
+                self._ask(tasks.report_in, frozenset(), wire.write(wire.Question(tuple(asked), options)), worker=where),
+                wire.read_report,
             )
             for where, asked in names.items()
         }
@@ -251,4 +254,5 @@ class Crew:
         known, sign = self.workers.get(where), float(told.get("last_seen", 0.0))
         seen = known.seen if known is not None and known.sign == sign else now
         resources = frozenset(told.get("resources") or ())
-        return Worker(str(told.get("name", where)), resources, dict(told.get(versions.KEY) or {}), sign, seen)
+        name = str(told.get("name", where))[:_NAME_MAX]
+        return Worker(name, resources, dict(told.get(versions.KEY) or {}), sign, seen)
