@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import history, queries
 from sqlmigrate.connection import allow, probe, require_writable, session
-from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
 from sqlmigrate.plan import NO_PLAN, State, edited, make, status, texts_needed
@@ -130,9 +129,8 @@ def run(
             attempts = Attempts(options, plan, request.single_transaction, as_run or history.Run())
             with locked(conninfo, connection, options, observer, attempts, early=opened) as (lock, found):
                 steps = _still_planned(plan, planned(connection, request, found, options))
-                here = at_server_of(conninfo, connection)
                 worker = Worker(
-                    here, connection, info, options, attempts.observing(observer), lock, found,
+                    conninfo, connection, info, options, attempts.observing(observer), lock, found,
                     resume_at=request.resume_at, run=attempts.run,
                 )  # fmt: skip
                 go = worker.run_together if request.single_transaction else worker.run_each

@@ -104,6 +104,7 @@ class Worker:
     tally: Tally = field(init=False)
     durability: Durability = field(init=False)
     lag: Lag = field(init=False)
+    _asked: bool = False
 
     def __post_init__(self) -> None:
         """Watch the session from the run lock's connection."""
@@ -185,9 +186,13 @@ class Worker:
                 self._make_durable()
 
     def _secure(self, operation: str) -> None:
-        """Make durable what was committed before a run ends, if need be in another session; nothing is raised."""
+        """Make durable what was committed before a run ends, if need be in another session; nothing is raised.
+
+        Where the session was lost, its server may have been too, and another one may have taken its place.
+        """
         self._try_to_make_durable()
-        if self.durability.at_risk:
+        was_lost = self.connection.closed and self.durability.told and not self._asked
+        if self.durability.at_risk or was_lost:
             self.connection.close()
             self._afterwards(operation)
 
@@ -327,6 +332,7 @@ class Worker:
 
         What was committed is made durable before, so that what is read stays.
         """
+        self._asked = True
         at_risk = self.durability.at_risk
 
         def ask(other: Session) -> History:
@@ -335,7 +341,7 @@ class Worker:
             return history.read(other, self.options.schema, owners=self.options.history_owners)
 
         found = self.watcher.afterwards(ask)
-        if found is not None and at_risk:
+        if found is not None:
             self.durability.found(found, operation)
         return found
 

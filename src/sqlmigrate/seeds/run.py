@@ -11,7 +11,6 @@ import psycopg
 
 from sqlmigrate import runlock
 from sqlmigrate.connection import allow, as_login, limit, look, probe, require_writable, session, set_role
-from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import ignore
@@ -92,7 +91,7 @@ def run(
             if role:
                 set_role(connection, role)
             watcher = Watcher(
-                at_server_of(conninfo, connection), ours.connection, connection, info.backend_pid, observer,
+                conninfo, ours.connection, connection, info.backend_pid, observer,
                 cluster=ours.cluster,
             )  # fmt: skip
             work = _Attempt(connection, seeds, role, ours, watcher, accept, history_schema, history_owners)

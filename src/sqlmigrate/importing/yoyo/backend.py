@@ -19,7 +19,6 @@ from yoyo import exceptions
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
-from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.engine.adopting import record
 from sqlmigrate.engine.apply import planned, require_conditions, with_losses
 from sqlmigrate.engine.wire.session import Options
@@ -263,8 +262,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             for loss in with_losses(self.connection, plan, self.options).losses:
                 if loss.counts:
                     logger.warning("%s", in_log(f"data is lost by {operation} {loss.migration_id}: {loss}"))
-            here = at_server_of(self.conninfo, self.connection)
-            worker = Worker(here, self.connection, info, self.options, _log, lock, found)
+            worker = Worker(self.conninfo, self.connection, info, self.options, _log, lock, found)
             worker.run_each(steps, operation)
 
 
