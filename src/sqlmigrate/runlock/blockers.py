@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.events import Harm, Observer
     from sqlmigrate.migrations import ScriptRun
+    from sqlmigrate.runlock.lock import RunLock
     from sqlmigrate.runlock.progress import Row
 
 T = TypeVar("T")
@@ -72,6 +73,8 @@ class Watcher:
     _question: str = ""
     _asked: float | None = None
     _found: list[Row] = field(default_factory=list)
+    _said: list[Row] | None = None
+    _failed: bool = False
     _waits_for_limit: bool = False
     _lost: bool = False
     _moved: int = -1
@@ -100,10 +103,27 @@ class Watcher:
         """Say whom the attempt has hurt until now, if that is worth telling."""
         return self._harm.summary()
 
-    def aside(self, text: str) -> None:
-        """Send commands of ours whose answer nobody needs, unless that of a question is still to come."""
-        if self._asked is None and not self._lost and aside.send(self.connection, text):
-            self._question, self._asked, self._found = "aside", time.monotonic(), []
+    def aside(self, text: str) -> bool:
+        """Send commands of ours, unless the answer of a question is still to come; `said` gives theirs, if need be."""
+        if self._asked is not None or self._lost or not aside.send(self.connection, text):
+            return False
+        self._question, self._asked, self._found = "aside", time.monotonic(), []
+        self._said, self._failed = None, False
+        return True
+
+    def said(self, seconds: float = silence.LOOK_UP_SECONDS) -> list[Row] | None:
+        """Wait for the rows of what was sent aside last; None where it failed, or its answer does not come."""
+        for _ in range(math.ceil(seconds / _ANSWER_SECONDS)):
+            if self._question != "aside" or self._asked is None or self._lost:
+                break
+            try:
+                found = self._answer()
+            except (psycopg.Error, OSError, ValueError):
+                self._lost = True
+                break
+            if found is not None:
+                self._tell(found)
+        return self._said
 
     def rest(self, seconds: float = silence.LOOK_UP_SECONDS) -> bool:
         """Take the answer that is still to come, so that the connection is free; False where it does not come."""
@@ -180,6 +200,7 @@ class Watcher:
             if (result := pgconn.get_result()) is None:
                 self._asked = None
                 return self._found
+            self._failed = self._failed or result.status == pq.ExecStatus.FATAL_ERROR
             if result.status == pq.ExecStatus.TUPLES_OK:
                 self._found = [aside.values(result, row) for row in range(result.ntuples)]
             elif silence.is_farewell(result):
@@ -188,7 +209,9 @@ class Watcher:
         return None
 
     def _tell(self, found: list[Row]) -> None:
-        if self._question == "at_work":
+        if self._question == "aside":
+            self._said = None if self._failed else found
+        elif self._question == "at_work":
             for row in found:
                 self._require_passage(row)
                 if self._script.migration_id:  # whoever hears of it may send something on this connection
@@ -292,7 +315,6 @@ class Watcher:
                     raise
                 time.sleep(0.1)  # after a crash, it recovers
 
-
     def _require_successor(self, other: Session) -> None:
         is_same = self.cluster is None or cluster_of(other) == self.cluster
         if not is_same or not _is_primary(other):
@@ -305,6 +327,20 @@ class _NotTheOneError(ConnectionFailed):
     def __init__(self) -> None:
         """Say so."""
         super().__init__("this server is not the one to ask")
+
+
+@contextmanager
+def watched(conninfo: str, lock: RunLock, worker: Session, pid: int, observer: Observer) -> Iterator[Watcher]:
+    """Watch a session from the lock's connection for a block: nothing that it waits for keeps the lock for ever.
+
+    `pid` is its server process.
+    """
+    watcher = Watcher(conninfo, lock.connection, worker, pid, observer, cluster=lock.cluster)
+    worker.meanwhile = watcher.look
+    try:
+        yield watcher
+    finally:
+        worker.meanwhile = None
 
 
 @contextmanager

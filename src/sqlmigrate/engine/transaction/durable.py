@@ -47,7 +47,9 @@ _FLUSH = (
 
 @dataclass(slots=True)
 class Durability:
-    """What a run has committed: all that was `told`, and what is not durable for sure, `pending`; `gone` was lost of it.
+    """What a run has committed: `told` is all of it, `pending` what of it is not durable for sure, both in their order.
+
+    `gone` is what was lost of it.
 
     `at_risk` says that there may be such a thing, told or not: a COMMIT whose answer is still to come counts. Where the
     login's synchronous_commit is off, nobody wants to wait; where it may not write into the WAL, every COMMIT waits.
