@@ -282,10 +282,15 @@ def test_what_a_scheduler_answers_is_an_error_in_words_if_it_is_none(monkeypatch
         crew.look()
 
 
-def test_where_targets_stand_is_not_known_if_a_worker_tells_nonsense():
+OTHER = [wire.write(Standing("other", Kind.CURRENT))]
+TWICE = [wire.write(Standing("t", Kind.CURRENT))] * 2
+
+
+@pytest.mark.parametrize("told", [["{}"], [], OTHER, TWICE])
+def test_where_targets_stand_is_not_known_if_a_worker_tells_nonsense(told):
     crew = Crew(Dask(), 60.0, {"t": frozenset()})
     crew.client.submit = lambda _f, _call, number, *_texts, **_how: (
-        crew._heard((0.0, [number, '["{}"]'])) or Handle(number)
+        crew._heard((0.0, [number, json.dumps(told)])) or Handle(number)
     )
 
     assert [(item.target, item.kind) for item in crew.standings()] == [("t", Kind.UNREACHABLE)]
@@ -369,6 +374,14 @@ def test_what_is_told_first_counts_and_a_second_time_is_none(asked):
     handle.end("cancelled")  # it was released
 
     assert (future.result(0).verdict, handle.released, lost) == (Verdict.DONE, True, [])
+
+
+def test_what_became_of_another_target_is_refused(asked):
+    crew, handle, future, _ = asked
+    crew._heard((0.0, [handle.number, wire.write(Outcome("other", Verdict.DONE))]))
+
+    with pytest.raises(ValueError, match="another target"):
+        future.result(0)
 
 
 @pytest.mark.parametrize(

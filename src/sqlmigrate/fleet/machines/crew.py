@@ -73,7 +73,8 @@ class Crew:
 
     def submit(self, order: Order) -> Future[Outcome]:
         """Hand an order in, and come back at once."""
-        return self._read(self._ask(tasks.carry_out, self.needed[order.target], wire.write(order)), wire.read_outcome)
+        asked = self._ask(tasks.carry_out, self.needed[order.target], wire.write(order))
+        return self._read(asked, partial(wire.read_outcome, target=order.target))
 
     @contextmanager
     def watched(self, lost: Callable[[Stop], None]) -> Iterator[None]:
@@ -141,7 +142,7 @@ class Crew:
         with self.watched(self._fail):
             for names, future in asked:
                 try:
-                    yield from wire.read_standings(future.result())
+                    yield from wire.read_standings(future.result(), names)
                 except (Error, ValueError) as error:
                     words = error.message if isinstance(error, Error) else f"its worker's answer is none: {error}"
                     yield from (Standing(name, Kind.UNREACHABLE, why=(words,)) for name in names)

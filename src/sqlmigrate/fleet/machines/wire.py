@@ -19,7 +19,7 @@ from sqlmigrate.fleet.standing import Kind, Standing
 from sqlmigrate.history.model import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from enum import Enum
 
 T = TypeVar("T")
@@ -85,23 +85,28 @@ def _options(values: Any) -> Options:
     return made
 
 
-def read_outcome(text: str) -> Outcome:
-    """Read an outcome; raises ValueError for anything else."""
+def read_outcome(text: str, target: str | None = None) -> Outcome:
+    """Read an outcome, of a target if one was asked for; raises ValueError for anything else."""
     values = _values(text)
     failure = values.get("failure")
     made = {"verdict": _member(Verdict, values), "failure": None if failure is None else _told(Failure, failure)}
     outcome = _told(Outcome, values, made)
     if not 0 <= outcome.seconds <= _SECONDS_MAX:
         raise ValueError(f"no Outcome: it took {outcome.seconds:g} seconds")
+    if target is not None and outcome.target != target:
+        raise ValueError("no Outcome: it is of another target")
     return outcome
 
 
-def read_standings(text: str) -> list[Standing]:
-    """Read where targets stand; raises ValueError for anything else."""
-    found = json_of(text.encode())
-    if not isinstance(found, list):
+def read_standings(text: str, targets: Sequence[str]) -> list[Standing]:
+    """Read where each of these targets stands; raises ValueError for anything else."""
+    told = json_of(text.encode())
+    if not isinstance(told, list):
         raise ValueError("no list")  # noqa: TRY004  as below
-    return [read_standing(str(item)) for item in found]
+    found = [read_standing(str(item)) for item in told]
+    if [item.target for item in found] != list(targets):
+        raise ValueError("it is of other targets")
+    return found
 
 
 def read_standing(text: str) -> Standing:
