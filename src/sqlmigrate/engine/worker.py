@@ -181,12 +181,9 @@ class Worker:
                 self._make_durable()
 
     def _secure(self, operation: str) -> None:
-        """Make durable what was committed before a run ends, if need be in another session; nothing is raised.
-
-        Where the session was lost, its server may have been too, and another one may have taken its place.
-        """
+        """Make durable what was committed before a run ends, if need be in another session; nothing is raised."""
         self._try_to_make_durable()
-        was_lost = self.connection.closed and self.durability.told and not self._asked
+        was_lost = self.connection.closed and self.durability.told and not self._asked  # perhaps with its server
         if self.durability.at_risk or was_lost:
             self.connection.close()
             self._afterwards(operation)
