@@ -185,6 +185,13 @@ def test_what_does_not_fit_is_said_before_the_first_target(fleet):
     assert unknown.status == 2
     assert "cannot work on one, two: the variable TENANTS_URL, which is to hold its URL, is not set" in unknown.stderr
 
+    fleet.project(["one", "two"], "CREATE TABLE a ();\n")
+    for words, name in (([], "search_path"), (["--role", "pg_read_all_data"], "role")):
+        other = run(fleet, *fleet.apply(*words), **({} if words else {"SQLMIGRATE_SEARCH_PATH": "pg_temp"}))
+        assert other.status == 2
+        assert other.stderr.count(f"has another {name} than is set here") == len(fleet.workers)
+        assert "each worker's own setting" in " ".join(other.stderr.split())
+
     assert [fleet.history(name) for name in ("one", "two")] == [[], []]
 
 

@@ -63,7 +63,7 @@ def carry_out(
         gate(info, planned)
         if not planned.changes:
             return planned
-        with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
+        with locked(conninfo, connection, info, options, observer) as (_, _, found), connection.transaction():
             history.hold(connection, options.schema, options.history_owners)
             planned = look(connection, found)
             write(connection, planned)

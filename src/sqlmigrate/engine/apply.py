@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import history, queries
 from sqlmigrate.connection import allow, probe, require_writable, session
-from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
 from sqlmigrate.plan import NO_PLAN, State, edited, make, status, texts_needed
@@ -19,12 +18,14 @@ if TYPE_CHECKING:
     from sqlmigrate import runlock
     from sqlmigrate.connection import Connection, Gate, ServerInfo
     from sqlmigrate.connection.early import Early
+    from sqlmigrate.connection.silence import Session
     from sqlmigrate.engine.attempts import Attempts
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import BatchesOfOthers, Observer, Ran
     from sqlmigrate.history import History
     from sqlmigrate.migrations import Migration, Migrations
     from sqlmigrate.plan import Plan, Request, Status
+    from sqlmigrate.runlock.blockers import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +129,19 @@ def run(
             observer = observer or ignore
             _require_runnable(plan)
             attempts = Attempts(options, plan, request.single_transaction, as_run or history.Run())
-            with locked(conninfo, connection, options, observer, attempts, early=opened) as (lock, found):
+            observer = attempts.observing(observer)
+            under = locked(conninfo, connection, info, options, observer, attempts, early=opened)
+            with under as (lock, watcher, found):
                 steps = _still_planned(plan, planned(connection, request, found, options))
-                here = at_server_of(conninfo, connection)
                 worker = Worker(
-                    here, connection, info, options, attempts.observing(observer), lock, found,
+                    connection, info, options, observer, lock, watcher, found,
                     resume_at=request.resume_at, run=attempts.run,
                 )  # fmt: skip
                 go = worker.run_together if request.single_transaction else worker.run_each
-                with attempts.kept(worker.watcher):
+                with attempts.kept():
                     ran = go(steps, plan.operation)
                 if after is not None:
-                    worker.watcher.rest()
+                    watcher.rest()
                     _do_after(after, lock, ran)
     return Result(plan, tuple(ran), found)
 
@@ -245,17 +247,19 @@ def _with_texts(connection: Connection, ids: frozenset[str], found: History, opt
 @contextmanager
 def locked(
     conninfo: str,
-    connection: Connection,
+    connection: Session,
+    info: ServerInfo,
     options: Options,
     observer: Observer,
     attempts: Attempts | None = None,
     early: Early | None = None,
-) -> Iterator[tuple[runlock.RunLock, History]]:
-    """Hold the run lock, with the history tables in place and freshly read.
+) -> Iterator[tuple[runlock.RunLock, Watcher, History]]:
+    """Hold the run lock and watch the session from it, with the history tables in place and freshly read.
 
     That a run with `attempts` begins is written on the lock's connection meanwhile; `early` is that, being opened.
     """
     from sqlmigrate import runlock  # noqa: PLC0415  most calls find nothing to do
+    from sqlmigrate.runlock.blockers import watched  # noqa: PLC0415  same
 
     def how_far() -> BatchesOfOthers | None:
         from sqlmigrate.engine.running import batches_of_others  # noqa: PLC0415  only who waits asks
@@ -263,16 +267,19 @@ def locked(
         return batches_of_others(connection, options)
 
     wait = options.wait_lock / 1000
-    with runlock.held(
-        conninfo, options.schema, wait=wait, observer=observer, worker=connection, how_far=how_far, early=early
-    ) as lock:
+    with (
+        runlock.held(
+            conninfo, options.schema, wait=wait, observer=observer, worker=connection, how_far=how_far, early=early
+        ) as lock,
+        watched(conninfo, lock, connection, info.backend_pid, observer) as watcher,
+    ):
         found = history.read(connection, options.schema, owners=options.history_owners)
         if attempts is not None:
-            attempts.begin(lock.connection, found)
+            attempts.begin(watcher, found)
         found = history.install(connection, options.schema, found, owners=options.history_owners)
         if attempts is not None:
             attempts.begun(found, observer)
-        yield lock, found
+        yield lock, watcher, found
 
 
 def _require_runnable(plan: Plan) -> None:

@@ -53,12 +53,12 @@ class Attempts:
     _pause: float = _FIRST_SEEN
     _due: float = 0.0
 
-    def begin(self, lock: Session, found: History) -> None:
+    def begin(self, watcher: Watcher, found: History) -> None:
         """Say that the run begins; the answer is taken by `begun`, when something else has been waited for."""
-        self._lock = lock
-        self._writing = Writing(lock, self.options.schema, self.options.history_owners, self.run)
-        if found.attempts:
-            self._sent = aside.send(lock, self._begin(self._writing))
+        self._watcher, self._lock = watcher, watcher.connection
+        self._writing = Writing(self._lock, self.options.schema, self.options.history_owners, self.run)
+        if found.attempts and watcher.rest():
+            self._sent = watcher.aside(self._begin(self._writing))
 
     def begun(self, found: History, observer: Observer) -> None:
         """Tell of runs that were killed, by what the history says of what they were to do.
@@ -67,7 +67,7 @@ class Attempts:
         """
         if not self._sent and found.attempts:
             return
-        rows = aside.answered(self._lock) if self._sent and self._lock else None
+        rows = self._watcher.said() if self._sent and self._watcher else None
         if rows is None:
             self._writing = None
             return
@@ -94,11 +94,10 @@ class Attempts:
         )  # fmt: skip
 
     @contextmanager
-    def kept(self, watcher: Watcher) -> Iterator[None]:
+    def kept(self) -> Iterator[None]:
         """Record how the run ends."""
-        self._watcher = watcher
-        if self._writing is not None and not self._sent:
-            watcher.aside(self._begin(self._writing))
+        if self._writing is not None and not self._sent and self._watcher is not None:
+            self._watcher.aside(self._begin(self._writing))
         try:
             yield
         except Error as error:

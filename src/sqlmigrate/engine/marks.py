@@ -152,7 +152,7 @@ def _write(
         writes(before, run)  # refuse before we ask and wait
         settle_writer(conninfo, connection, info)
         gate(info, before)
-        with locked(conninfo, connection, options, observer) as (_, found), connection.transaction():
+        with locked(conninfo, connection, info, options, observer) as (_, _, found), connection.transaction():
             history.hold(connection, options.schema, options.history_owners)
             todo = writes(found, run)
             cursor = RawCursor(connection)

@@ -20,7 +20,6 @@ from sqlmigrate.engine.wire.execute import Listener
 from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, PRISTINE, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, Interrupted
 from sqlmigrate.events import Ran, ScriptFinished, ScriptStarted
-from sqlmigrate.runlock.blockers import Watcher
 from sqlmigrate.runlock.harm import Limits
 from sqlmigrate.runlock.retry import with_retry
 from sqlmigrate.sql.statement.reach import may_set_synchronous_commit
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Observer
     from sqlmigrate.history import History, Run
     from sqlmigrate.migrations import Migration
+    from sqlmigrate.runlock.blockers import Watcher
 
 _FLUSH_SECONDS = 3.0  # after Ctrl-C
 _OBJECT_IN_USE = "55006"  # what ALTER TABLE says of a table that has pending trigger events
@@ -91,27 +91,23 @@ class Worker:
     than the journal.
     """
 
-    conninfo: str
     connection: Session
     info: ServerInfo
     options: Options
     observer: Observer
     lock: runlock.RunLock
+    watcher: Watcher
     found: History
     resume_at: int | None = None
     run: Run = field(default_factory=history.Run)
-    watcher: Watcher = field(init=False)
     tally: Tally = field(init=False)
     durability: Durability = field(init=False)
     lag: Lag = field(init=False)
+    _asked: bool = False
 
     def __post_init__(self) -> None:
-        """Watch the session from the run lock's connection."""
-        pid = self.info.backend_pid
-        limits = Limits(self.options.max_waiters, self.options.max_block / 1000)
-        connection, cluster = self.lock.connection, self.lock.cluster
-        self.watcher = Watcher(self.conninfo, connection, self.connection, pid, self.observer, limits, cluster)
-        self.connection.meanwhile = self.watcher.look
+        """Let the watcher know how many others scripts may hurt."""
+        self.watcher.limits = Limits(self.options.max_waiters, self.options.max_block / 1000)
         self.tally = Tally(self.found)
         self.durability = Durability(self.info, self.options, self.observer)
         self.lag = Lag(self.watcher, self.options.max_lag / 1000, self.options.lock_budget / 1000, self.observer)
@@ -187,7 +183,8 @@ class Worker:
     def _secure(self, operation: str) -> None:
         """Make durable what was committed before a run ends, if need be in another session; nothing is raised."""
         self._try_to_make_durable()
-        if self.durability.at_risk:
+        was_lost = self.connection.closed and self.durability.told and not self._asked  # perhaps with its server
+        if self.durability.at_risk or was_lost:
             self.connection.close()
             self._afterwards(operation)
 
@@ -327,6 +324,7 @@ class Worker:
 
         What was committed is made durable before, so that what is read stays.
         """
+        self._asked = True
         at_risk = self.durability.at_risk
 
         def ask(other: Session) -> History:
@@ -335,7 +333,7 @@ class Worker:
             return history.read(other, self.options.schema, owners=self.options.history_owners)
 
         found = self.watcher.afterwards(ask)
-        if found is not None and at_risk:
+        if found is not None:
             self.durability.found(found, operation)
         return found
 

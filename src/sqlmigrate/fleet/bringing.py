@@ -164,13 +164,16 @@ def _require_same_files(order: Order, workshop: Workshop) -> None:
         )
 
 
+def other_settings(asked: Options, ours: Options) -> list[str]:
+    """Return the names of the settings that differ, of those that an order does not decide."""
+    names = [field.name for field in fields(ours) if field.name not in _OF_THE_ORDER]
+    return [_SETTINGS.get(name, name) for name in names if getattr(asked, name) != getattr(ours, name)]
+
+
 def _require_same_settings(order: Order, workshop: Workshop) -> None:
-    names = [field.name for field in fields(workshop.options) if field.name not in _OF_THE_ORDER]
-    other = [name for name in names if getattr(order.options, name) != getattr(workshop.options, name)]
-    if other:
+    if other := other_settings(order.options, workshop.options):
         raise UsageError(
-            f"{' and '.join(_SETTINGS.get(name, name) for name in other)} here: not what the run was begun with; "
-            "nothing was done",
+            f"{' and '.join(other)} here: not what the run was begun with; nothing was done",
             hint="bring the same settings to every machine that works on targets",
         )
 

@@ -138,7 +138,7 @@ def stand_by_workers(config: Config, fleet: Fleet, warn: Callable[[str], None]) 
     """Have the workers of the settings' scheduler read where all targets stand; raises as `calling.called_up`."""
     from sqlmigrate.fleet.machines import calling  # noqa: PLC0415  most fleets are worked on from one machine
 
-    with calling.called_up(config, fleet.tags(), fleet.workshop.files, warn) as hands:
+    with calling.called_up(config, fleet.tags(), fleet.workshop, warn) as hands:
         return standing.groups(hands.standings())
 
 
@@ -302,7 +302,7 @@ def _hands(config: Config, fleet: Fleet, waves: Sequence[Wave], call: Call) -> I
 
     tags = fleet.tags()
     tags = {name: tags[name] for name in names}
-    with calling.called_up(config, tags, fleet.workshop.files, call.warn) as hands:
+    with calling.called_up(config, tags, fleet.workshop, call.warn) as hands:
         yield hands
 
 

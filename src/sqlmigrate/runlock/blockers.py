@@ -13,7 +13,7 @@ from psycopg import pq
 
 from sqlmigrate import queries
 from sqlmigrate.connection import connect, settle, silence
-from sqlmigrate.connection.address import cluster_of, is_starting
+from sqlmigrate.connection.address import at_server_of, cluster_of, is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
 from sqlmigrate.runlock import aside
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.events import Harm, Observer
     from sqlmigrate.migrations import ScriptRun
+    from sqlmigrate.runlock.lock import RunLock
     from sqlmigrate.runlock.progress import Row
 
 T = TypeVar("T")
@@ -50,7 +51,8 @@ class Watcher:
     network or the server's host may be gone; the system cannot tell that of the worker while its server takes nothing.
     Where worker and server wait for each other, something between swallows what they say: after the same time the
     watcher ends the worker's session, so that its locks are gone.
-    `cluster` is that of the worker, None where it is not known.
+    `conninfo` leads to the worker's server, or to another one by the time that is lost; `cluster` is that of the
+    worker, None where it is not known.
     """
 
     conninfo: str
@@ -66,10 +68,13 @@ class Watcher:
     _harm: Tally = field(default_factory=Tally)
     _guard: tuple[str, float] | None = None
     _address: tuple[str, int] | None = None
+    _here: str = ""
     _due: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("blockers", "at_work"), 0.0))
     _question: str = ""
     _asked: float | None = None
     _found: list[Row] = field(default_factory=list)
+    _said: list[Row] | None = None
+    _failed: bool = False
     _waits_for_limit: bool = False
     _lost: bool = False
     _moved: int = -1
@@ -78,6 +83,7 @@ class Watcher:
     def __post_init__(self) -> None:
         """Note where the server is, while that is known."""
         self._address = silence.address_of(self.connection)
+        self._here = at_server_of(self.conninfo, self.worker)
 
     def begin(self, script_run: ScriptRun, number: int, total: int) -> None:
         """Turn to another script, the `number`th of `total`."""
@@ -97,10 +103,27 @@ class Watcher:
         """Say whom the attempt has hurt until now, if that is worth telling."""
         return self._harm.summary()
 
-    def aside(self, text: str) -> None:
-        """Send commands of ours whose answer nobody needs, unless that of a question is still to come."""
-        if self._asked is None and not self._lost and aside.send(self.connection, text):
-            self._question, self._asked, self._found = "aside", time.monotonic(), []
+    def aside(self, text: str) -> bool:
+        """Send commands of ours, unless the answer of a question is still to come; `said` gives theirs, if need be."""
+        if self._asked is not None or self._lost or not aside.send(self.connection, text):
+            return False
+        self._question, self._asked, self._found = "aside", time.monotonic(), []
+        self._said, self._failed = None, False
+        return True
+
+    def said(self, seconds: float = silence.LOOK_UP_SECONDS) -> list[Row] | None:
+        """Wait for the rows of what was sent aside last; None where it failed, or its answer does not come."""
+        for _ in range(math.ceil(seconds / _ANSWER_SECONDS)):
+            if self._question != "aside" or self._asked is None or self._lost:
+                break
+            try:
+                found = self._answer()
+            except (psycopg.Error, OSError, ValueError):
+                self._lost = True
+                break
+            if found is not None:
+                self._tell(found)
+        return self._said
 
     def rest(self, seconds: float = silence.LOOK_UP_SECONDS) -> bool:
         """Take the answer that is still to come, so that the connection is free; False where it does not come."""
@@ -177,6 +200,7 @@ class Watcher:
             if (result := pgconn.get_result()) is None:
                 self._asked = None
                 return self._found
+            self._failed = self._failed or result.status == pq.ExecStatus.FATAL_ERROR
             if result.status == pq.ExecStatus.TUPLES_OK:
                 self._found = [aside.values(result, row) for row in range(result.ntuples)]
             elif silence.is_farewell(result):
@@ -185,7 +209,9 @@ class Watcher:
         return None
 
     def _tell(self, found: list[Row]) -> None:
-        if self._question == "at_work":
+        if self._question == "aside":
+            self._said = None if self._failed else found
+        elif self._question == "at_work":
             for row in found:
                 self._require_passage(row)
                 if self._script.migration_id:  # whoever hears of it may send something on this connection
@@ -240,7 +266,7 @@ class Watcher:
         if not silence.is_reachable(self._address):
             return False
         try:
-            with elsewhere(self.conninfo) as other:
+            with elsewhere(self._here) as other:
                 return not _is_gone(other, self.worker_pid)
         except ConnectionFailed as error:
             # a server that refuses a session, for there are too many, is there all the same
@@ -255,26 +281,66 @@ class Watcher:
     def afterwards(self, ask: Callable[[Session], T]) -> T | None:
         """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted.
 
-        What has become a standby meanwhile may not have everything yet, and what is in another cluster than `cluster`
-        knows nothing: an address may lead elsewhere by now.
+        The server that was lost is asked first. Where it is not there, or is no primary any more, the connection string
+        may lead to a standby that has taken its place: it is asked where it is surely of the same `cluster`. What has
+        become a standby meanwhile may not have everything yet, and what is in another cluster knows nothing: an address
+        may lead elsewhere by now.
         """
         if self.unreachable or not silence.is_reachable(self._address):
             return None
         deadline = time.monotonic() + _SETTLED_SECONDS
-        while True:
+        places = [self._here] if self.cluster is None else [self._here, self.conninfo]
+        for where in places:
             try:
-                with elsewhere(self.conninfo, seconds=_SETTLED_SECONDS) as other:
-                    if self.cluster is not None and cluster_of(other) != self.cluster:
-                        return None
-                    while not _is_gone(other, self.worker_pid):
-                        time.sleep(0.1)
-                    return ask(other) if _is_primary(other) else None
+                return self._asked_at(where, deadline, ask)
             except ConnectionFailed:
-                if time.monotonic() > deadline or not is_starting(self.conninfo):
-                    return None
-                time.sleep(0.1)  # after a crash, it recovers
+                continue
             except (HistoryError, psycopg.Error):
                 return None
+        return None
+
+    def _asked_at(self, where: str, deadline: float, ask: Callable[[Session], T]) -> T:
+        """Ask the server that a connection string leads to; raises ConnectionFailed where it is not the one to ask."""
+        while True:
+            try:
+                with elsewhere(where, seconds=_SETTLED_SECONDS) as other:
+                    self._require_successor(other)
+                    while not _is_gone(other, self.worker_pid):
+                        time.sleep(0.1)
+                    return ask(other)
+            except _NotTheOneError:
+                raise
+            except ConnectionFailed:
+                if time.monotonic() > deadline or not is_starting(where):
+                    raise
+                time.sleep(0.1)  # after a crash, it recovers
+
+    def _require_successor(self, other: Session) -> None:
+        is_same = self.cluster is None or cluster_of(other) == self.cluster
+        if not is_same or not _is_primary(other):
+            raise _NotTheOneError
+
+
+class _NotTheOneError(ConnectionFailed):
+    """A server is a standby, or of another cluster."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("this server is not the one to ask")
+
+
+@contextmanager
+def watched(conninfo: str, lock: RunLock, worker: Session, pid: int, observer: Observer) -> Iterator[Watcher]:
+    """Watch a session from the lock's connection for a block: nothing that it waits for keeps the lock for ever.
+
+    `pid` is its server process.
+    """
+    watcher = Watcher(conninfo, lock.connection, worker, pid, observer, cluster=lock.cluster)
+    worker.meanwhile = watcher.look
+    try:
+        yield watcher
+    finally:
+        worker.meanwhile = None
 
 
 @contextmanager

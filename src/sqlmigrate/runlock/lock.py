@@ -98,7 +98,7 @@ def held(
     *,
     wait: float,
     observer: Observer = ignore,
-    worker: Connection | None = None,
+    worker: Session | None = None,
     how_far: Callable[[], BatchesOfOthers | None] = lambda: None,
     early: Early | None = None,
 ) -> Iterator[RunLock]:
@@ -113,11 +113,15 @@ def held(
     with session(where, application_name=_NAME, early=early) as connection:
         if worker is not None and is_pooled(worker):
             refuse_transaction_pooler(worker, connection)
-        settle(connection)
+        with limited(connection, SECONDS):
+            settle(connection)
         pid = _acquire(connection, lock_key(schema), wait, observer, how_far)
+        cluster = None
         if worker is not None:
-            _require_seen(pid, worker, lock_key(schema))
-        yield RunLock(connection, None if worker is None else _cluster(connection))
+            with limited(worker, SECONDS), limited(connection, SECONDS):  # as above
+                _require_seen(pid, worker, lock_key(schema))
+                cluster = _cluster(connection)
+        yield RunLock(connection, cluster)
 
 
 def _cluster(connection: Session) -> int | None:

@@ -11,11 +11,10 @@ import psycopg
 
 from sqlmigrate import runlock
 from sqlmigrate.connection import allow, as_login, limit, look, probe, require_writable, session, set_role
-from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import ignore
-from sqlmigrate.runlock.blockers import Watcher
+from sqlmigrate.runlock.blockers import watched
 from sqlmigrate.runlock.retry import with_retry
 from sqlmigrate.seeds.differences import compare, foresee, read_as_login, stage_keys_as_login
 from sqlmigrate.seeds.failure import seed_error
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.events import Observer
     from sqlmigrate.runlock import RunLock
+    from sqlmigrate.runlock.blockers import Watcher
     from sqlmigrate.seeds.differences import TableDifference
     from sqlmigrate.seeds.model import SeedResult, SeedSet
     from sqlmigrate.seeds.pruning.model import Pruning
@@ -87,16 +87,14 @@ def run(
         looking = partial(_looking, connection, seeds, role, (lock_timeout, statement_timeout))
         gate(info, Proposal(seeds, partial(looking, compare), partial(looking, foresee)))
         settle_writer(conninfo, connection, info)
-        with _locked(conninfo, connection, history_schema, wait_lock, observer, lock) as ours:
+        with (
+            _locked(conninfo, connection, history_schema, wait_lock, observer, lock) as ours,
+            watched(conninfo, ours, connection, info.backend_pid, observer) as watcher,
+        ):
             limit(connection, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
             if role:
                 set_role(connection, role)
-            watcher = Watcher(
-                at_server_of(conninfo, connection), ours.connection, connection, info.backend_pid, observer,
-                cluster=ours.cluster,
-            )  # fmt: skip
             work = _Attempt(connection, seeds, role, ours, watcher, accept, history_schema, history_owners)
-            connection.meanwhile = watcher.look
             written = with_retry(work, budget=lock_budget / 1000, observer=observer, blockers=watcher.seen)
             with as_login(connection):
                 look_again(connection, written)

@@ -7,16 +7,17 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from sqlmigrate.connection.poolers import refuse_transaction_pooler
-from sqlmigrate.errors import ConnectionFailed, RunLockBusy
+from sqlmigrate.errors import ConnectionFailed, ExecutionError, RunLockBusy
 from sqlmigrate.events import WaitingForRunLock
 from sqlmigrate.runlock import lock_key
 from support.backfill import numbered, script, times
@@ -330,6 +331,23 @@ def test_ctrl_c_reaches_the_server_through_the_pooler(pooled_runner, conn):
     assert outcome.status == 130
     wait_until(lambda: conn.execute(SLEEPING).fetchone() == (0,))
     assert not is_there(conn, "a")
+
+
+@in_session_mode
+def test_what_a_pooler_says_is_no_word_of_the_server(pooled_runner, conn, database, monkeypatch):
+    """Its last words have an SQLSTATE too, but it knows nothing of the transaction; new sessions wait in it."""
+    monkeypatch.setattr("sqlmigrate.runlock.blockers._SETTLED_SECONDS", 1.0)
+    pooled_runner.write("a", "CREATE TABLE a (); SELECT pg_sleep(60);")
+    console = make_conninfo(pooled_runner.conninfo, dbname="pgbouncer", user="postgres")
+    with beside(pooled_runner.apply) as [run]:
+        wait_for_sleep(conn)
+        with closing(psycopg.connect(console, autocommit=True)) as admin:
+            admin.execute(f"KILL {database.name}")
+        with pytest.raises(ExecutionError, match="database removed") as caught:
+            run.result(LONG)
+
+    assert "whether it was rolled back is not known" in str(caught.value.hint)
+    assert caught.value.kept
 
 
 @in_session_mode

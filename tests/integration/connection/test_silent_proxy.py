@@ -19,7 +19,7 @@ from sqlmigrate.errors import ConnectionFailed, ExecutionError, HalfWayError, In
 from sqlmigrate.events import RowsReturned, WaitingForRunLock
 from sqlmigrate.runlock import lock_key
 from support.command import ended, started
-from support.proxy import Proxy
+from support.proxy import TO_SERVER, Message, Proxy, Then
 from support.runner import Runner, ids
 from support.sessions import beside, is_there, wait_for_query, wait_for_sleep
 from support.waiting import LONG, wait_until
@@ -180,6 +180,47 @@ def test_a_session_of_which_nothing_comes_through_is_ended(short, far, tcp_proxy
     if kind != "at COMMIT":  # which may have got through
         assert caught.value.kept is (kind == "outside a transaction")
     wait_until(lambda: not not_ended(conn))
+
+
+HELD = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+UNDER_LOCK = {
+    "apply": lambda far: far.apply(),
+    "mark": lambda far: far.mark("b"),
+    "unmark": lambda far: far.unmark("a"),
+}
+
+
+@pytest.mark.parametrize("later", [0, 3])
+@pytest.mark.parametrize("kind", UNDER_LOCK)
+def test_whatever_a_session_says_under_the_run_lock_may_be_swallowed(
+    short, far, tcp_proxy, database, conn, kind, later, monkeypatch
+):
+    """Others wait behind it: also before the first script, and where no script runs."""
+    monkeypatch.setattr("sqlmigrate.runlock.lock.SECONDS", 2.0)
+    far.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    far.apply()
+    far.write("b", "CREATE TABLE b ();")
+    wait_until(lambda: conn.execute(HELD).fetchone() is None)
+    tcp_proxy.reset()
+    stalled: list[int] = []
+
+    def stall(message: Message) -> Then:
+        """Stall at the first message once the run lock is held, or some messages later."""
+        with psycopg.connect(database.conninfo) as looking:
+            is_held = looking.execute(HELD).fetchone() is not None
+        if is_held and (stalled or not later):
+            return Then.STALL
+        following = message.number + (later if is_held else 1)
+        stalled.extend([message.number] * is_held)
+        tcp_proxy.at(WORKER, TO_SERVER, following, stall)
+        return Then.GO_ON
+
+    tcp_proxy.at(WORKER, TO_SERVER, 1, stall)
+    with beside(lambda: UNDER_LOCK[kind](far)) as [run], pytest.raises((ConnectionFailed, ExecutionError)) as caught:
+        run.result(LONG)
+
+    assert "have come through to the server" in str(caught.value) or "does not answer" in str(caught.value)
+    wait_until(lambda: conn.execute(HELD).fetchone() is None, timeout=LONG)
 
 
 def test_a_session_that_is_over_is_known_to_be_rolled_back(far, conn, tcp_proxy):

@@ -6,7 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import SimpleNamespace
 
 import pytest
@@ -151,13 +151,60 @@ def test_what_a_worker_says_of_a_failure_shows_no_password():
     assert (failure.message, failure.hint) == ("password=***", "postgresql://u:***@h/d")
 
 
+LARGE = 3_000_000
+
+
+def test_what_a_worker_says_is_cut_where_it_is_long():
+    """As a message of PostgreSQL's is: what it says is shown and kept, and control characters are written longer."""
+    long = "\x01" * LARGE
+    sent = dict.fromkeys((field.name for field in fields(Failure)), long)
+    outcome = Outcome("t", Verdict.FAILED, (long,), 0.5, None, long, long, long)
+    told = wire.read_outcome(json.dumps({**json.loads(wire.write(outcome)), "failure": sent}))
+    stands = wire.read_standing(wire.write(Standing("t", Kind.ODD, long, (long,), (long,))))
+    report = wire.read_report(json.dumps({"wrong": [long], "count": 1, "error": long, "other": [long]}))
+
+    for text in [
+        *(getattr(told.failure, name) for name in sent),
+        *told.migrations, told.blocker, told.worker, told.where,
+        stands.at, *stands.pending, *stands.why,
+        *report.wrong, report.error, *report.other,
+    ]:  # fmt: skip
+        assert len(text) < 11_000
+        assert text.endswith(" more characters)")
+    worker = Crew(None, 0.0, {})._worker("tls://h", {"name": long}, 0.0)
+    assert len(worker.name) < 1_000
+
+
+def test_a_password_is_blanked_out_before_a_long_text_is_cut():
+    text = f"{'x' * 9_970} postgresql://me:geheim@h/d {'x' * LARGE}"  # the cut is within the password
+    sent = {"kind": "Error", "message": text, "fingerprint": "f"}
+    told = wire.read_outcome(json.dumps({"target": "t", "verdict": "failed", "failure": sent, "blocker": text}))
+
+    assert "geh" not in told.failure.message
+    assert "geh" not in told.blocker
+
+
+@pytest.mark.parametrize("seconds", [-1, -0.001, 1e300, 1e12, 10**15])
+def test_a_time_that_no_order_takes_is_refused(seconds):
+    with pytest.raises(ValueError, match=r"it took .* seconds"):
+        wire.read_outcome(json.dumps({"target": "t", "verdict": "done", "seconds": seconds}))
+
+
+@pytest.mark.parametrize("count", [-5, 0])
+def test_reasons_that_are_fewer_than_those_that_are_told_are_refused(count):
+    with pytest.raises(ValueError, match="reasons"):
+        wire.read_report(json.dumps({"wrong": ["why"], "count": count}))
+
+
 def test_orders_and_outcomes_are_the_same_behind_the_wire():
     options = Options(history_owners=("dba",), role="owner", versions={"x": "1.0"})
     order = Order("t", Wanted(to="1_a", files="f"), Run("r", "me", "here"), options, patient=True)
     failure = Failure("Error", "no", "print", sqlstate="22012")
     outcome = Outcome("t", Verdict.BLOCKED, ("1_a", "2_b"), 0.5, failure, "pid 7", "vm:1")
     standing = Standing("t", Kind.ODD, "1_a", ("2_b",), ("why",), ("1_a",))
+    question = wire.Question(("t", "u"), options)
     assert wire.read_order(wire.write(order)) == order
+    assert wire.read_question(wire.write(question)) == question
     assert wire.read_outcome(wire.write(outcome)) == outcome
     assert wire.read_outcome(wire.write(replace(outcome, failure=None))).failure is None
     assert wire.read_standing(wire.write(standing)) == standing
@@ -182,7 +229,7 @@ WRONG = {
     [
         (Outcome("t", Verdict.FAILED, ("a",), 0.5, Failure("Error", "no", "p"), "b", "w", "m"), wire.read_outcome),
         (Standing("t", Kind.ODD, "a", ("b",), ("why",), ("a",), "p", ("a",), "m"), wire.read_standing),
-        (wire.Report("f", ("why",), 1, "error"), wire.read_report),
+        (wire.Report("f", ("why",), 1, "error", ("role",)), wire.read_report),
     ],
 )
 def test_what_a_worker_tells_has_its_types_or_is_refused(value, read):
@@ -235,10 +282,15 @@ def test_what_a_scheduler_answers_is_an_error_in_words_if_it_is_none(monkeypatch
         crew.look()
 
 
-def test_where_targets_stand_is_not_known_if_a_worker_tells_nonsense():
+OTHER = [wire.write(Standing("other", Kind.CURRENT))]
+TWICE = [wire.write(Standing("t", Kind.CURRENT))] * 2
+
+
+@pytest.mark.parametrize("told", [["{}"], [], OTHER, TWICE])
+def test_where_targets_stand_is_not_known_if_a_worker_tells_nonsense(told):
     crew = Crew(Dask(), 60.0, {"t": frozenset()})
     crew.client.submit = lambda _f, _call, number, *_texts, **_how: (
-        crew._heard((0.0, [number, '["{}"]'])) or Handle(number)
+        crew._heard((0.0, [number, json.dumps(told)])) or Handle(number)
     )
 
     assert [(item.target, item.kind) for item in crew.standings()] == [("t", Kind.UNREACHABLE)]
@@ -322,6 +374,14 @@ def test_what_is_told_first_counts_and_a_second_time_is_none(asked):
     handle.end("cancelled")  # it was released
 
     assert (future.result(0).verdict, handle.released, lost) == (Verdict.DONE, True, [])
+
+
+def test_what_became_of_another_target_is_refused(asked):
+    crew, handle, future, _ = asked
+    crew._heard((0.0, [handle.number, wire.write(Outcome("other", Verdict.DONE))]))
+
+    with pytest.raises(ValueError, match="another target"):
+        future.result(0)
 
 
 @pytest.mark.parametrize(

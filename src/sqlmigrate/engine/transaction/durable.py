@@ -47,7 +47,9 @@ _FLUSH = (
 
 @dataclass(slots=True)
 class Durability:
-    """What a run has committed that is not durable for sure: `pending`, in their order; `gone` is what was lost of it.
+    """What a run has committed: `told` is all of it, `pending` what of it is not durable for sure, both in their order.
+
+    `gone` is what was lost of it.
 
     `at_risk` says that there may be such a thing, told or not: a COMMIT whose answer is still to come counts. Where the
     login's synchronous_commit is off, nobody wants to wait; where it may not write into the WAL, every COMMIT waits.
@@ -57,6 +59,7 @@ class Durability:
     options: Options
     observer: Observer
     at_risk: bool = False
+    told: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
     gone: tuple[str, ...] = ()
     _flushed: float = field(default_factory=time.monotonic)
@@ -90,6 +93,7 @@ class Durability:
 
     def committed(self, ran: Ran, *, flushes: bool) -> None:
         """Tell of a script that is committed, and where its COMMIT has waited, of all that is durable with it."""
+        self.told.append(ran.migration_id)
         if flushes:
             self.made()
         else:
@@ -129,9 +133,13 @@ class Durability:
             raise psycopg.errors.QueryCanceled("the wait for a synchronous standby was canceled")
 
     def found(self, history: History, operation: str) -> None:
-        """Take over what the history says of what is pending, after a flush in the same session."""
-        kept = {name for name in self.pending if (history.get(name) is not None) is (operation == "apply")}
-        self.gone = tuple(name for name in self.pending if name not in kept)
+        """Take over what the history says of what was committed, after a flush in the same session.
+
+        What was durable on a server that is lost need not have reached the standby that has taken its place.
+        """
+        committed = dict.fromkeys([*self.told, *self.pending])
+        kept = {name for name in committed if (history.get(name) is not None) is (operation == "apply")}
+        self.gone = tuple(name for name in committed if name not in kept)
         self.pending = [name for name in self.pending if name in kept]
         self.made()
 

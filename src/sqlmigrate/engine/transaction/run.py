@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _UNIQUE_VIOLATION, _DIVISION_BY_ZERO, _ACTIVE_TRANSACTION = "23505", "22012", "25001"
 # a table, column or right that is gone, a trigger, or what a CHECK or rule of somebody else's says
 _CHANGED = ("42", "3F", "39", "P0", "23", "55")
+_OF_THE_CONNECTION = "08"  # a class of SQLSTATE
 _ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the history row is written before the script"
 
 
@@ -266,8 +267,11 @@ def _leave_out(job: Job) -> str | None:
 
 
 def lost(job: Job, error: psycopg.OperationalError, *, settled: Callable[[], bool] = lambda: False) -> ExecutionError:
-    """Report that the connection went away under a script; what the server has not said itself is looked up."""
-    is_known = error.sqlstate is not None or settled()
+    """Report that the connection went away under a script; what the server has not said itself is looked up.
+
+    An error of class 08 is about the connection, so it may be the last word of a pooler.
+    """
+    is_known = not (error.sqlstate or _OF_THE_CONNECTION).startswith(_OF_THE_CONNECTION) or settled()
     return ExecutionError(
         f"the connection was lost while the script ran: {str(error).strip().splitlines()[0]}",
         migration_id=job.migration_id,

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from sqlmigrate.config import Config
+    from sqlmigrate.fleet.bringing import Workshop
 
 
 @contextmanager
 def called_up(
-    config: Config, tags: Mapping[str, tuple[str, ...]], files: str, warn: Callable[[str], None]
+    config: Config, tags: Mapping[str, tuple[str, ...]], workshop: Workshop, warn: Callable[[str], None]
 ) -> Iterator[Crew]:
     """Call the workers of the settings' scheduler up for targets with their tags, once each of them was asked.
+
+    They are to have the migrations and settings of the workshop here.
 
     Raises UsageError where scheduler or workers do not fit, and InventoryError where nobody can work on a target;
     SchedulerUnreachable where no scheduler answers.
@@ -34,7 +37,7 @@ def called_up(
         crew = Crew(client, patience, {name: needs.needs_of(found) for name, found in tags.items()})
         roll.require_fitting(crew, warn)
         crew.subscribe()
-        roll.call_roll(crew, files, warn)
+        roll.call_roll(crew, workshop.files, workshop.options, warn)
         yield crew
 
 

@@ -22,6 +22,7 @@ from sqlmigrate.fleet.standing import Kind, Standing
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
+    from sqlmigrate.engine import Options
     from sqlmigrate.fleet.model import Outcome
     from sqlmigrate.fleet.order import Order
 
@@ -31,6 +32,7 @@ _TOGETHER = 20  # targets that one task looks at
 _LOOKS = 10  # within the patience
 _LEAST, _MOST = 0.2, 2.0  # seconds between two looks
 FIRST = 30.0  # seconds for an answer before the first target, at least: nothing hangs on it yet
+_NAME_MAX = 300  # characters of a worker's name: a host's name, and the number of a process
 CLOSE = 3.0  # seconds for a goodbye
 
 
@@ -71,7 +73,8 @@ class Crew:
 
     def submit(self, order: Order) -> Future[Outcome]:
         """Hand an order in, and come back at once."""
-        return self._read(self._ask(tasks.carry_out, self.needed[order.target], wire.write(order)), wire.read_outcome)
+        asked = self._ask(tasks.carry_out, self.needed[order.target], wire.write(order))
+        return self._read(asked, partial(wire.read_outcome, target=order.target))
 
     @contextmanager
     def watched(self, lost: Callable[[Stop], None]) -> Iterator[None]:
@@ -115,11 +118,12 @@ class Crew:
         """Listen to what tasks of this call tell."""
         self.client.subscribe_topic(self.call, self._heard)
 
-    def report_in(self, names: Mapping[str, list[str]]) -> dict[str, Future[wire.Report]]:
-        """Ask workers, by their addresses, about the targets that each of them may have."""
+    def report_in(self, names: Mapping[str, list[str]], options: Options) -> dict[str, Future[wire.Report]]:
+        """Ask workers, by their addresses, about the targets that each of them may have, and about their settings."""
         return {
             where: self._read(
-                self._ask(tasks.report_in, frozenset(), json.dumps(asked), worker=where), wire.read_report
+                self._ask(tasks.report_in, frozenset(), wire.write(wire.Question(tuple(asked), options)), worker=where),
+                wire.read_report,
             )
             for where, asked in names.items()
         }
@@ -138,7 +142,7 @@ class Crew:
         with self.watched(self._fail):
             for names, future in asked:
                 try:
-                    yield from wire.read_standings(future.result())
+                    yield from wire.read_standings(future.result(), names)
                 except (Error, ValueError) as error:
                     words = error.message if isinstance(error, Error) else f"its worker's answer is none: {error}"
                     yield from (Standing(name, Kind.UNREACHABLE, why=(words,)) for name in names)
@@ -251,4 +255,5 @@ class Crew:
         known, sign = self.workers.get(where), float(told.get("last_seen", 0.0))
         seen = known.seen if known is not None and known.sign == sign else now
         resources = frozenset(told.get("resources") or ())
-        return Worker(str(told.get("name", where)), resources, dict(told.get(versions.KEY) or {}), sign, seen)
+        name = str(told.get("name", where))[:_NAME_MAX]
+        return Worker(name, resources, dict(told.get(versions.KEY) or {}), sign, seen)

@@ -11,6 +11,7 @@ from sqlmigrate.fleet.machines import needs, versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlmigrate.engine import Options
     from sqlmigrate.fleet.machines.crew import Crew, Worker
     from sqlmigrate.fleet.machines.wire import Report
 
@@ -55,8 +56,8 @@ def _require_reached(crew: Crew, there: list[frozenset[str]]) -> None:
         raise InventoryError("there are targets that no worker can have", problems)
 
 
-def call_roll(crew: Crew, files: str, warn: Callable[[str], None]) -> None:
-    """Ask each worker whether it has the same files, and knows the targets that it may get.
+def call_roll(crew: Crew, files: str, options: Options, warn: Callable[[str], None]) -> None:
+    """Ask each worker whether it has the same files and settings, and knows the targets that it may get.
 
     Raises UsageError and InventoryError.
     """
@@ -64,7 +65,7 @@ def call_roll(crew: Crew, files: str, warn: Callable[[str], None]) -> None:
         where: [name for name, needed in crew.needed.items() if needed <= worker.resources]
         for where, worker in crew.workers.items()
     }
-    asked = crew.report_in(mine)
+    asked = crew.report_in(mine, options)
     problems: list[Problem] = []
     answered: list[Worker] = []
     end = time.monotonic() + max(crew.patience, _SECONDS)
@@ -89,6 +90,9 @@ def _problems(name: str, told: Report, files: str) -> Iterator[Problem]:
     if told.files != files:
         hint = "bring the same files to every machine that works on targets"
         yield Problem(f"worker {name} has other migrations than are here", hint=hint)
+    if told.other:
+        hint = "these are each worker's own settings: set them there, in its configuration or environment"
+        yield Problem(f"worker {name} has another {' and '.join(told.other)} than is set here", hint=hint)
     yield from (Problem(f"worker {name} cannot work on {what}") for what in told.wrong)
     if more := told.count - len(told.wrong):
         yield Problem(f"worker {name} has {more:,} more reasons why it cannot work on targets")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmigrate import __version__
 from sqlmigrate.errors import Error, UsageError, as_bug, redact
 from sqlmigrate.fleet import standing
-from sqlmigrate.fleet.bringing import bring
+from sqlmigrate.fleet.bringing import bring, other_settings
 from sqlmigrate.fleet.fingerprint import fingerprint
 from sqlmigrate.fleet.machines import wire
 from sqlmigrate.fleet.model import Failure, Outcome, Verdict
@@ -88,11 +88,11 @@ def set_up(bench: Bench) -> None:
     _benches[:] = [bench]
 
 
-def report_in(call: str, number: str, names: str) -> None:
-    """Say whether the targets of a list of names can be worked on here, and which files are here."""
+def report_in(call: str, number: str, text: str) -> None:
+    """Say whether what a question names can be worked on here, which files are here, and which settings differ."""
     bench = _bench()
     with bench.working():
-        bench.tell(call, [number, json.dumps(_report(bench, call, names))])
+        bench.tell(call, [number, json.dumps(_report(bench, call, text))])
 
 
 def carry_out(call: str, number: str, text: str) -> None:
@@ -123,16 +123,18 @@ def _bench() -> Bench:
     return _benches[0]
 
 
-def _report(bench: Bench, call: str, names: str) -> dict[str, Any]:
+def _report(bench: Bench, call: str, text: str) -> dict[str, Any]:
     try:
         fleet = bench.fleet(call)
-        wrong = _listed(fleet).wrong(json.loads(names))
+        question = wire.read_question(text)
+        wrong = _listed(fleet).wrong(question.names)
     except Exception as error:  # noqa: BLE001  told to whoever asks
         return {"error": _words(error if isinstance(error, Error) else as_bug(error))}
     return {
         "files": fleet.workshop.files,
         "wrong": [redact(problem.message) for problem in wrong[:_NAMED]],
         "count": len(wrong),
+        "other": other_settings(question.options, fleet.workshop.options),
     }
 
 

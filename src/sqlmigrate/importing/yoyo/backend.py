@@ -19,7 +19,6 @@ from yoyo import exceptions
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
-from sqlmigrate.connection.address import at_server_of
 from sqlmigrate.engine.adopting import record
 from sqlmigrate.engine.apply import planned, require_conditions, with_losses
 from sqlmigrate.engine.wire.session import Options
@@ -41,6 +40,7 @@ from sqlmigrate.migrations import Migration, Migrations, in_order
 from sqlmigrate.migrations.preflight import require_runnable
 from sqlmigrate.plan import ApplyRequest, Plan, RollbackRequest
 from sqlmigrate.reports.text import in_log
+from sqlmigrate.runlock.blockers import watched
 from sqlmigrate.sql.script import read_script
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sqlmigrate.events import Event
     from sqlmigrate.history import History
     from sqlmigrate.plan import Request
+    from sqlmigrate.runlock.blockers import Watcher
 
 logger = getLogger("yoyo.migrations")
 
@@ -186,8 +187,8 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         return found
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[connection.ServerInfo, runlock.RunLock, History]]:
-        """Hold the run lock, with our tables in place."""
+    def _writing(self) -> Iterator[tuple[connection.ServerInfo, runlock.RunLock, Watcher, History]]:
+        """Hold the run lock and watch our session from it, with our tables in place."""
         if self.protected:
             hint = "use the sqlmigrate command, which asks for the database's name"
             raise ConfirmationRequired(
@@ -197,11 +198,12 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
         connection.require_writable(info)
         with self.lock():
             connection.settle(self.connection)
-            found = self._history()
-            found = history.install(self.connection, self.options.schema, found, owners=self.options.history_owners)
             if self._run_lock is None:  # pragma: no cover  it is held here
                 raise HistoryError("the run lock is not held")
-            yield info, self._run_lock, found
+            with watched(self.conninfo, self._run_lock, self.connection, info.backend_pid, _log) as watcher:
+                found = self._history()
+                found = history.install(self.connection, self.options.schema, found, owners=self.options.history_owners)
+                yield info, self._run_lock, watcher, found
 
     def _require_adopted(self, steps: Sequence[Migration]) -> None:
         """Refuse to apply again what yoyo has applied before us; what we rolled back since may come again."""
@@ -249,7 +251,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
                 self._run_steps(operation, steps)
 
     def _run_steps(self, operation: str, steps: Sequence[Migration]) -> None:
-        with self._writing() as (info, lock, found):
+        with self._writing() as (info, lock, watcher, found):
             if self.order == "natural":
                 require_natural(operation, steps, found)
             if operation == "apply":
@@ -263,8 +265,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
             for loss in with_losses(self.connection, plan, self.options).losses:
                 if loss.counts:
                     logger.warning("%s", in_log(f"data is lost by {operation} {loss.migration_id}: {loss}"))
-            here = at_server_of(self.conninfo, self.connection)
-            worker = Worker(here, self.connection, info, self.options, _log, lock, found)
+            worker = Worker(self.connection, info, self.options, _log, lock, watcher, found)
             worker.run_each(steps, operation)
 
 

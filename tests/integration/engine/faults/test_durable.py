@@ -270,12 +270,43 @@ def test_what_a_promoted_standby_does_not_have_is_named(runner, fragile):
                         promoting.execute("SELECT pg_promote()")
                 finally:
                     fragile.end()
-                with pytest.raises(ExecutionError, match=r"is not known.*has kept a and b, .*, is not known") as caught:
+                with pytest.raises(ExecutionError, match=r"it is not applied.*lost is .* of a and b") as caught:
                     run.result(LONG)
 
         assert (caught.value.migration_id, caught.value.done) == ("c", ())
         runner.conninfo = make_conninfo(here, host=standby.host, port=standby.port)
         assert tables(runner) == []
+
+
+@pytest.mark.parametrize("durable", ["each", "end"])
+def test_what_was_durable_is_named_if_the_promoted_standby_does_not_have_it(runner, fragile, durable, monkeypatch):
+    """It follows asynchronously, so no COMMIT waits for it; the history of the new primary is what counts."""
+    monkeypatch.setattr("sqlmigrate.engine.transaction.durable.AT_MOST_SECONDS", 0.0)  # every COMMIT flushes
+    server, here = fragile.server, runner.conninfo
+    with (
+        Proxy(server.host, server.port, tcp=True) as wal,
+        standby_of(replace(server, host=wal.host, port=wal.port)) as standby,
+        Proxy(server.host, server.port, record=True) as way,
+    ):
+        with fragile.followed("async"), blocked(runner) as session:
+            wal.swallow()
+            runner.conninfo = either(here, replace(server, host=way.host, port=way.port), standby)
+            with beside(lambda: runner.apply(lock_timeout=60_000, durable=durable)) as [run]:
+                try:
+                    wait_for_blocked(session)
+                    wait_until(lambda: len(runner.told(ScriptFinished)) == 2)
+                    assert unsettled(runner) == []
+                    with closing(psycopg.connect(standby.conninfo(), autocommit=True)) as promoting:
+                        promoting.execute("SELECT pg_promote()")
+                finally:
+                    fragile.end()
+                with pytest.raises(ExecutionError) as caught:
+                    run.result(LONG)
+
+        runner.conninfo = make_conninfo(here, host=standby.host, port=standby.port)
+        assert tables(runner) == []
+        assert caught.value.done == ()
+        assert "lost is what was committed before of a and b" in caught.value.message
 
 
 SCRIPTS = {"each": "", "together": "", "outside": "-- transactional: false\n"}
