@@ -63,16 +63,21 @@ class Comparison:
         self._cluster = cluster
         self._privileged = privileged
         self._private = private
+        self._members = False
         self._mark: built_in.Mark | None = None
 
     def look(self, reader: Connection, *, unchanged: bool = False) -> State:
         """Read how things are; what is read first is how they were before, which may be known to be `unchanged`."""
         shared = self._private and not self._cluster
         self.known = read_schema(reader, cluster=self._cluster, shared=shared, since=self.known, unchanged=unchanged)
-        built_in = self._changed(reader) if self._privileged else {}
+        built_in = self._changed(reader) if self._privileged or self._members else {}
         if self.known.shared is not None:
             self.shared = read_shared(reader, self.known.shared, self.shared)
         return self.at(self.known, built_in)
+
+    def also_members(self, reader: Connection) -> None:
+        """Look at what belongs to extensions, too, where scripts can change that."""
+        self._members = built_in.has_own_members(reader)
 
     def at(self, snapshot: Snapshot, built_in: Mapping[int, Objects]) -> State:
         """Return how things are, as they were read already."""
@@ -91,7 +96,7 @@ class Comparison:
         if self._mark is None:
             self._mark = built_in.mark(reader)
             return {}
-        units = built_in.changed(reader, self._mark, self._opened)
+        units = built_in.changed(reader, self._mark, self._opened, members=self._members)
         return built_in.read_units(reader, units)
 
     def _schemas(self, before: State, after: State) -> tuple[Schema, Schema]:

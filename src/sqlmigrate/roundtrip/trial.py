@@ -93,6 +93,8 @@ class Trial:
         if now := self._ground.now if self._watch else None:
             s0 = comparison.at(now, {})
         else:
+            if self._watch is None:
+                comparison.also_members(tester())
             as_kept = self._watch is not None and self._watch.is_as_kept
             s0 = self._look(comparison, tester(), unchanged=as_kept)
         rows = read_contents(tester()) if self.samples.has_rows else None

@@ -47,20 +47,33 @@ def changed(
     connection: psycopg.Connection[Any],
     mark: Mark,
     origin: Callable[[], AbstractContextManager[psycopg.Connection[Any]]],
+    *,
+    members: bool = False,
 ) -> set[int]:
     """Return the units that were written or dropped since; `origin` opens the database that this one is a copy of.
 
-    Of extensions, those that both databases have: what a new one brings along is the extension's.
+    Of extensions, those that both databases have: what a new one brings along is the extension's. With `members`, also
+    what `has_own_members` asks for, whether it was written or not.
     """
     written, others = _look(connection, mark.since)
-    members = _units(connection, "members", since=mark.since)
-    if others == mark.others and not written | members:
+    found = _units(connection, "members", since=mark.since)
+    if others == mark.others and not written | found and not members:
         return set()
     with origin() as there:
-        known = _units(there, "are_members", units=list(members))
+        known = _units(there, "are_members", units=list(found))
+        if members:
+            known |= _units(connection, "own_members") | _units(there, "own_members")
         here, before = (_whole(each, mark.since) for each in (connection, there))
         dropped = {unit for unit, rows in before.items() if here.get(unit) != rows}
         return _homes(connection, written | known) | _homes(there, dropped)
+
+
+def has_own_members(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether something that belongs to an extension is owned by no superuser, so that scripts can change it.
+
+    One of them has added it, or the extension is one that needs no superuser.
+    """
+    return bool(_units(connection, "own_members"))
 
 
 def read_units(connection: psycopg.Connection[Any], units: Iterable[int], unstamped: Iterable[str] = ()) -> Units:

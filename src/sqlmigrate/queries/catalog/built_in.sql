@@ -212,6 +212,16 @@ JOIN (
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, tgrelid, xmin FROM pg_catalog.pg_trigger
     UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, polrelid, xmin FROM pg_catalog.pg_policy
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, ev_class, xmin FROM pg_catalog.pg_rewrite
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, indrelid, xmin FROM pg_catalog.pg_index
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, stxrelid, xmin FROM pg_catalog.pg_statistic_ext
+    UNION ALL
+    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, enumtypid, xmin FROM pg_catalog.pg_enum
+    UNION ALL
     SELECT classoid, objoid, xmin FROM pg_catalog.pg_description
 ) AS item (class, object, since) ON item.class = d.classid AND item.object = d.objid
 WHERE d.deptype = 'e'::pg_catalog."char"
@@ -223,3 +233,15 @@ SELECT (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8
 FROM pg_catalog.pg_depend AS d
 WHERE d.deptype = 'e'::pg_catalog."char"
   AND (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8 = ANY (%(units)s::pg_catalog.int8[])
+
+-- name: own_members
+-- the units of what belongs to extensions and no superuser owns, so that scripts can change it
+SELECT (member.classid::pg_catalog.int8 << 32) | member.objid::pg_catalog.int8
+FROM pg_catalog.pg_depend AS member
+JOIN pg_catalog.pg_shdepend AS owned ON owned.classid = member.classid AND owned.objid = member.objid
+JOIN pg_catalog.pg_database AS database ON database.oid = owned.dbid
+JOIN pg_catalog.pg_roles AS role ON role.oid = owned.refobjid
+WHERE member.deptype = 'e'::pg_catalog."char"
+  AND owned.deptype = 'o'::pg_catalog."char"
+  AND database.datname = pg_catalog.current_database()
+  AND NOT role.rolsuper
