@@ -211,7 +211,8 @@ HAVING pg_catalog.count(DISTINCT l.relation) BETWEEN 0::bigint AND 500::bigint
    AND pg_catalog.count(*) > 0::bigint
 
 -- name: stored
--- which of these hold rows or a value, by oid: their kinds and names, and their columns by their names
+-- Which of these hold rows or a value, by oid: their kinds and names, and their columns by their names. A materialized
+-- view that is not populated cannot be asked; that it is not is part of the schema.
 SELECT class.oid::bigint,
        class.relkind::pg_catalog.text,
        space.nspname,
@@ -226,6 +227,7 @@ FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE class.oid = ANY (%(oids)s::pg_catalog.oid[])
   AND class.relkind IN ('r', 'm', 'S', 'f')
+  AND class.relispopulated
   AND class.relpersistence <> 't'
 
 -- name: in_order

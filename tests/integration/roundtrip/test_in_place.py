@@ -161,6 +161,17 @@ PAIRS = {
         "ALTER TABLE dated ALTER at TYPE timestamptz USING at AT TIME ZONE 'UTC';",
         COPIES,
     ),
+    "a view that is not filled": Pair(
+        "CREATE MATERIALIZED VIEW names AS SELECT name FROM roles WITH NO DATA;",
+        "DROP MATERIALIZED VIEW names;",
+        IN_PLACE,
+    ),
+    "a view that is filled": Pair(
+        "REFRESH MATERIALIZED VIEW names;", "REFRESH MATERIALIZED VIEW names WITH NO DATA;", IN_PLACE
+    ),
+    "a view that is emptied": Pair(
+        "REFRESH MATERIALIZED VIEW names WITH NO DATA;", "REFRESH MATERIALIZED VIEW names;", IN_PLACE
+    ),
     "samples": Pair("CREATE TABLE eighth ();", "DROP TABLE eighth;", COPIES),
 }
 
