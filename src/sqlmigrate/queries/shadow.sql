@@ -386,6 +386,27 @@ SELECT pg_catalog.pg_get_viewdef(c.oid)
    AND c.oid >= 16384::pg_catalog.oid
    AND c.relname::pg_catalog.text = ANY (%(names)s::pg_catalog.text[])
 
+-- name: met_by_rows
+-- What decides whether a row may be written, and to which partition it goes: checks, policies that the owner is held to,
+-- and the defaults of partition keys.
+SELECT pg_catalog.pg_get_constraintdef(c.oid)
+  FROM pg_catalog.pg_constraint AS c
+ WHERE c.contype = 'c'::pg_catalog."char"
+   AND c.oid >= 16384::pg_catalog.oid
+UNION
+SELECT pg_catalog.concat_ws(' ', pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+  FROM pg_catalog.pg_policy AS p
+  JOIN pg_catalog.pg_class AS c
+    ON c.oid = p.polrelid
+ WHERE c.relforcerowsecurity
+UNION
+SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+  FROM pg_catalog.pg_partitioned_table AS t
+  JOIN pg_catalog.pg_attrdef AS d
+    ON d.adrelid = t.partrelid
+ WHERE d.adnum = ANY (t.partattrs::smallint[])
+    OR 0::smallint = ANY (t.partattrs::smallint[])
+
 -- name: machine
 -- What a server tells of the libraries that sort for it, and of where its files are.
 SELECT pg_catalog.version() AS version,

@@ -22,7 +22,7 @@ from sqlmigrate.files import read_bytes
 from sqlmigrate.schema.as_data import as_data, from_data
 from sqlmigrate.server import cluster, kept, new_data
 from sqlmigrate.server.bootstrap import read_scripts
-from sqlmigrate.sql.statement.clock import Clocks, asks, called, clocks
+from sqlmigrate.sql.statement.clock import Clocks, asks, called, clocks, in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 
 _CHANGES = frozenset({"started", "system_identifier", "settings"})  # of the target's facts
 # Who may do that reads or writes what is in no key.
+_QUOTE = r"(?:(?:E|U&)?'|\$\w*\$)"
 _REACHES_OUT = re.compile(
-    r"""\bpg_(?:read|ls|stat|file)_?\w*(?:file|dir)\w*"?\s*\(|\blo_(?:import|export)\b|\bprogram\s*'|\bload\s+'|"""
-    r"""\b(?:from|to|as)\s+E?'/|\bdblink|\bpl(?:perl|python[23]?|tcl)u\b|\bpostgres_fdw|\bfile_fdw|\balter\s+system\b|\blocation\s+'/""",
+    r"""\bpg_(?:read|ls|stat|file)_?\w*(?:file|dir)\w*"?\s*\(|\bpg_(?:(?:read|write)_server_files|execute_server_program)\b|"""
+    rf"""\blo_(?:import|export)\b|\bprogram\s*{_QUOTE}|\bload\s+{_QUOTE}|\b(?:from|to|as)\s*{_QUOTE}/|"""
+    rf"""\bdblink|\bpl(?:perl|python[23]?|tcl)u\b|\bpostgres_fdw|\bfile_fdw|\balter\s+system\b|\blocation\s*{_QUOTE}/""",
     re.IGNORECASE,
 )
 _OURS = re.compile(r"\s*(?:#.*)?")
@@ -207,6 +209,10 @@ class Bases:
         except ScriptError:
             return None
         depends = _depends(found, session)
+        if found.writes:
+            said = _met_by_rows(session)
+            found.elsewhere = found.elsewhere or any(map(in_zone, said))
+            depends = depends or bool(said)
         if depends and found.elsewhere:
             self.observer(NotKept("no base is kept: a script asks for the time in a zone of its own"))
             return None
@@ -324,8 +330,19 @@ def _depends(found: Clocks, session: Connection) -> bool:
     asked = queries.load("shadow")
     if any(asks(text) for (text,) in session.execute(asked["views"], {"names": sorted(found.words)}).fetchall()):
         return True
+    return _calls_ask(found, session, found.calls)
+
+
+def _met_by_rows(session: Connection) -> list[str]:
+    """Return what is asked of rows that are written, such as checks, where that depends on the time."""
+    rows = session.execute(queries.load("shadow")["met_by_rows"]).fetchall()
+    return [text for (text,) in rows if asks(text) or _calls_ask(Clocks(), session, set(called(text)))]
+
+
+def _calls_ask(found: Clocks, session: Connection, calls: set[str]) -> bool:
+    asked = queries.load("shadow")
     seen: set[str] = set()
-    todo = set(found.calls)
+    todo = set(calls)
     while todo:
         seen |= todo
         bodies = [text for name in todo for text in found.routines.get(name, ())]

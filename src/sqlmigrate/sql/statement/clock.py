@@ -34,7 +34,9 @@ _ROUTINE = re.compile(
     re.IGNORECASE,
 )
 _TRIGGER = re.compile(r"\breturns\s+(?:event_)?trigger\b|\b(?:returns\s+opaque)\b", re.IGNORECASE)
-_SHAPES = re.compile(r"\b(?:create|alter|drop|execute|grant|revoke|comment|rename)\b", re.IGNORECASE)
+_DECIDES = re.compile(r"\b(?:create|alter|drop|execute|grant|revoke|comment|rename|raise)\b", re.IGNORECASE)
+_MEETS = re.compile(r"\b(?:check|validate)\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(?:insert|update|copy|merge)\b", re.IGNORECASE)
 _BOUNDS = re.compile(r"\bfor\s+values\b", re.IGNORECASE)
 _GONE = re.compile(
     r"\b(?:drop\s+(?:function|procedure|routine|schema|extension|view|owned)|rename\s+to|set\s+schema)\b", re.IGNORECASE
@@ -52,6 +54,7 @@ class Clocks:
     - `calls`: the names of what such statements may call, and the words in which they may name a view.
     - `routines`: the bodies of functions that the scripts define, by name.
     - `drops`: something that they call may be gone behind them.
+    - `writes`: a statement may write rows or look them through, so that checks and the bounds of partitions count.
 
     Whether that depends on the time is then a matter of what those names stand for.
     """
@@ -59,6 +62,7 @@ class Clocks:
     asks: bool = False
     elsewhere: bool = False
     drops: bool = False
+    writes: bool = False
     calls: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
     routines: dict[str, list[str]] = field(default_factory=dict)
@@ -67,6 +71,11 @@ class Clocks:
 def asks(text: str) -> bool:
     """Tell whether a text asks for the time or for chance."""
     return bool(_ASKS.search(text) or _LITERAL.search(text))
+
+
+def in_zone(text: str) -> bool:
+    """Tell whether a text names a time zone, where the day may be another one."""
+    return bool(_ZONE.search(text))
 
 
 def called(text: str) -> Iterator[str]:
@@ -89,17 +98,20 @@ def _look(found: Clocks, text: str) -> None:
     if _runs(text):
         if asks(text):
             found.asks = True
-            found.elsewhere = found.elsewhere or bool(_ZONE.search(text))
-        found.calls.update(called(text))
+            found.elsewhere = found.elsewhere or in_zone(text)
+        calls = set(called(text))
+        found.calls |= calls
+        found.writes = found.writes or bool(calls or _WRITES.search(text))
         found.words.update(word.lower() for word in re.findall(r"\w+", text))
         return
+    found.writes = found.writes or bool(_MEETS.search(text))
     if _LITERAL.search(text) or (_BOUNDS.search(text) and asks(text)):
         found.asks = True
-        found.elsewhere = found.elsewhere or bool(_ZONE.search(text))
+        found.elsewhere = found.elsewhere or in_zone(text)
     if routine := _ROUTINE.match(text):
         found.routines.setdefault(_name(routine[1]), []).append(text)
-        # whatever fires it runs it: a trigger that only stamps rows changes no schema
-        found.asks = found.asks or bool(_TRIGGER.search(text) and asks(text) and _SHAPES.search(text, routine.end()))
+        # whatever fires it runs it: a trigger that only stamps rows changes no schema, and refuses none
+        found.asks = found.asks or bool(_TRIGGER.search(text) and asks(text) and _DECIDES.search(text, routine.end()))
 
 
 def _runs(text: str) -> bool:

@@ -117,6 +117,53 @@ def test_what_only_writes_the_clock_down_is_kept_for_good(history):
     assert Run(history).kept == [(6, False)]
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE t (at date CHECK (at > current_date));\nINSERT INTO t VALUES ('infinity');",
+        (
+            "CREATE DOMAIN future AS date CHECK (VALUE > current_date);\nCREATE TABLE t (at future);\n"
+            "INSERT INTO t VALUES ('infinity');"
+        ),
+        (
+            "CREATE FUNCTION passed(date) RETURNS boolean LANGUAGE sql AS 'SELECT $1 < current_date';\n"
+            "CREATE TABLE t (at date CHECK (NOT passed(at)));\nINSERT INTO t VALUES ('infinity');"
+        ),
+        (
+            "CREATE TABLE t (at timestamptz DEFAULT now()) PARTITION BY RANGE (at);\n"
+            "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2020-01-01') TO (MAXVALUE);\n"
+            "INSERT INTO t DEFAULT VALUES;"
+        ),
+        (
+            "CREATE TABLE t (at timestamp DEFAULT now()) PARTITION BY RANGE (date_part('year', at));\n"
+            "CREATE TABLE t1 PARTITION OF t DEFAULT;\nINSERT INTO t DEFAULT VALUES;"
+        ),
+        "ALTER TABLE a ADD CHECK (at <= now());",
+        (
+            "ALTER TABLE a ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;\n"
+            "CREATE POLICY p ON a USING (at <= now());\nINSERT INTO a (name) VALUES ('three');"
+        ),
+    ],
+    ids=["check", "domain", "function", "partition", "expression", "validated", "policy"],
+)
+def test_what_is_asked_of_rows_by_the_clock_is_kept_for_a_day(history, script):
+    history.migration("6", script)
+
+    assert Run(history).kept == [(6, True)]
+
+
+def test_a_check_in_a_zone_of_its_own_is_not_kept(history):
+    history.migration(
+        "6",
+        "CREATE TABLE t (at date CHECK (at > (now() AT TIME ZONE 'Asia/Tokyo')::date));\n"
+        "INSERT INTO t VALUES ('infinity');",
+    )
+    found = Run(history)
+
+    assert found.kept == []
+    assert "zone of its own" in found.reasons
+
+
 def test_a_clock_in_a_zone_of_its_own_is_not_kept(history):
     history.migration("6", "CREATE TABLE t AS SELECT (now() AT TIME ZONE 'Asia/Tokyo')::date AS d;")
     found = Run(history)

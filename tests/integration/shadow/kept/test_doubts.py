@@ -168,8 +168,17 @@ def test_two_versions_have_states_of_their_own(history, monkeypatch):
     assert right.verdicts == tomorrow.verdicts == again.verdicts
 
 
-def test_what_a_superuser_reads_from_files_is_not_kept(history):
-    history.file("bootstrap/1.sql", "CREATE TABLE public.h AS SELECT pg_read_file('PG_VERSION') AS name;")
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE public.h AS SELECT pg_read_file('PG_VERSION') AS name;",
+        "CREATE TABLE public.h (name text);\nCOPY public.h FROM $$/proc/version$$;",
+        "GRANT pg_read_server_files TO migrator;",
+    ],
+    ids=["function", "dollars", "role"],
+)
+def test_what_a_superuser_reads_from_files_is_not_kept(history, script):
+    history.file("bootstrap/1.sql", script)
     found = Run(history)
 
     assert found.kept == []

@@ -31,6 +31,10 @@ RUN = [
     "CREATE ROLE r VALID UNTIL 'tomorrow'",
     "WITH x AS (SELECT now() AS at) INSERT INTO t SELECT at FROM x",
     "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN EXECUTE 'CREATE TABLE t' || now(); END$$",
+    (
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN IF NEW.at < now() THEN RAISE 'too late'; END IF; RETURN NEW; END$$"
+    ),
     "CALL make(now())",
 ]
 WRITTEN = [
@@ -74,3 +78,18 @@ def test_what_may_be_called_is_told_by_name():
     assert list(found.routines) == ["make"]
     assert not found.drops
     assert look("DROP FUNCTION f").drops
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO t VALUES (1)",
+        "WITH x AS (SELECT 1) UPDATE t SET n = 1",
+        "SELECT fill()",
+        "ALTER TABLE t ADD CHECK (at > now())",
+        "ALTER TABLE t VALIDATE CONSTRAINT future",
+    ],
+)
+def test_rows_meet_what_is_asked_of_them(statement):
+    assert look(statement).writes
+    assert not look("CREATE TABLE t (n integer)", "DROP TABLE u", "COMMENT ON TABLE t IS 'insert'").writes
