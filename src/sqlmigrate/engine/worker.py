@@ -143,7 +143,8 @@ class Worker:
                 before = None
                 self.lag.wait(migration.migration_id)
             rows = self.tally.count(migration, operation)
-            job = job_for(migration, operation, self.found, self.options, self.run, rows=rows)
+            all_of_them = self.tally.digest() if number == len(steps) else None
+            job = job_for(migration, operation, self.found, self.options, self.run, rows=rows, ids=all_of_them)
             following = script_run(steps[number], operation) if number < len(steps) else None
             turn = _ScriptTurn(
                 (job,),
@@ -343,7 +344,19 @@ class Worker:
             return []
         started = time.monotonic()
         rows = [self.tally.count(migration, operation) for migration in steps][-1]
-        jobs = tuple(job_for(item, operation, self.found, self.options, self.run, rows=rows) for item in steps)
+        all_of_them = self.tally.digest()
+        jobs = tuple(
+            job_for(
+                item,
+                operation,
+                self.found,
+                self.options,
+                self.run,
+                rows=rows,
+                ids=all_of_them if item is steps[-1] else None,
+            )
+            for item in steps
+        )
         require_together(jobs)
         self.lag.wait(jobs[0].migration_id)
         try:

@@ -95,16 +95,18 @@ def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = 
     return Command(text("finish_claim", schema), values, Purpose.COMPLETE)
 
 
-def confirm(schema: str, migration_id: str, operation: str, run: Run, rows: int | None = None) -> Command:
+def confirm(
+    schema: str, migration_id: str, operation: str, run: Run, rows: int | None = None, ids: str | None = None
+) -> Command:
     """Return a query that fails (22012) where, behind the COMMIT, the history does not say what was done.
 
     Code that runs at COMMIT with the login role's rights can change the history after everything was checked. `rows` is
-    how many rows it should have; None leaves them uncounted.
+    how many rows it should have, `ids` the SHA-256 of what they name, sorted and a line each; None leaves that open.
     """
     hashed, count = migration_hash(migration_id), None if rows is None else str(rows)
     if operation == "apply":
-        return Command(text("confirm_apply", schema), (hashed, run.run_id, count, migration_id), Purpose.CONFIRM)
-    return Command(text("confirm_rollback", schema), (hashed, count, migration_id), Purpose.CONFIRM)
+        return Command(text("confirm_apply", schema), (hashed, run.run_id, count, migration_id, ids), Purpose.CONFIRM)
+    return Command(text("confirm_rollback", schema), (hashed, count, migration_id, ids), Purpose.CONFIRM)
 
 
 def claim_is_gone(schema: str, migration_id: str) -> Command:

@@ -193,6 +193,9 @@ WHERE applied.migration_hash::pg_catalog.text = $1
   AND run_id = $2::pg_catalog.uuid
   AND main.migration_id::pg_catalog.text = $4
   AND ($3::bigint IS NULL OR (SELECT pg_catalog.count(*) FROM {schema}._yoyo_migration) = $3::bigint)
+  AND ($5::pg_catalog.text IS NULL OR $5::pg_catalog.text = (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
+              pg_catalog.convert_to(migration_id, 'UTF8'), E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8')), '')), 'hex')
+       FROM {schema}._yoyo_migration))
 
 -- name: confirm_rollback
 -- fails (22012) where what was rolled back is in the history again, or another row has come or gone
@@ -205,6 +208,9 @@ FROM (
 ) AS found
 WHERE back = 0::bigint
   AND ($2::bigint IS NULL OR all_of_them = $2::bigint)
+  AND ($4::pg_catalog.text IS NULL OR $4::pg_catalog.text = (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
+              pg_catalog.convert_to(migration_id, 'UTF8'), E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8')), '')), 'hex')
+       FROM {schema}._yoyo_migration))
 
 -- name: claim_is_gone
 SELECT NOT EXISTS (SELECT FROM {schema}.applied WHERE migration_hash::pg_catalog.text = $1)

@@ -101,6 +101,41 @@ def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
     assert runner.told(ScriptFinished) == []
 
 
+SWAP = FORGET.format("a") + "INSERT INTO sqlmigrate._yoyo_migration VALUES ('x', 'x', now());"
+
+
+@pytest.mark.parametrize("script", [SWAP, f"-- transactional: false\n{SWAP}"], ids=["inside", "outside"])
+@pytest.mark.parametrize("following", [0, 1])
+def test_a_row_that_takes_the_place_of_another_is_found(runner, script, following):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    runner.write("b", script)
+    if following:
+        runner.write("c", "CREATE TABLE c ();")
+
+    with pytest.raises(ExecutionError, match="does not say that a is applied and that x is rolled back"):
+        runner.apply()
+
+
+def test_a_row_that_takes_the_place_of_another_in_one_transaction_is_found(runner):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.apply()
+    runner.write("b", SWAP)
+    runner.write("c", "CREATE TABLE c ();")
+
+    with pytest.raises(ExecutionError, match="does not say that a is applied and that x is rolled back"):
+        runner.apply(single_transaction=True)
+
+
+def test_a_row_that_takes_the_place_of_another_in_a_rollback_is_found(runner):
+    runner.write("a", "CREATE TABLE a ();")
+    runner.write("b", "CREATE TABLE b ();", SWAP)
+    runner.apply()
+
+    with pytest.raises(ExecutionError, match="does not say that a is applied and that x is rolled back"):
+        runner.rollback()
+
+
 def test_a_row_that_comes_back_under_another_hash_is_found(runner):
     back = "INSERT INTO sqlmigrate._yoyo_migration VALUES ('x', 'a', now());"
     runner.write("a", "CREATE TABLE a ();", late(does=back))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -91,13 +92,28 @@ class Tally:
             self.ids.pop(migration.migration_hash, None)
         return len(self.ids)
 
+    def digest(self) -> str:
+        """Return the SHA-256 of the ids, sorted and a line each."""
+        return hashlib.sha256(b"\n".join(sorted(found.encode() for found in self.ids.values()))).hexdigest()
+
 
 def job_for(
-    migration: Migration, operation: str, found: History, options: Options, run: Run, *, rows: int | None = None
+    migration: Migration,
+    operation: str,
+    found: History,
+    options: Options,
+    run: Run,
+    *,
+    rows: int | None = None,
+    ids: str | None = None,
 ) -> Job:
-    """Describe how a migration of a plan is applied or rolled back; the history has so many `rows` once it has run."""
+    """Describe how a migration of a plan is applied or rolled back.
+
+    The history has so many `rows` once it has run. The last script of a run has `ids`, their digest, which tells also
+    whether some have taken the place of others; to ask for it behind each script would take too long.
+    """
     trusted = history.trusted(options.schema, shared=found.standing.shared)
-    confirm = history.confirm(options.schema, migration.migration_id, operation, run, rows)
+    confirm = history.confirm(options.schema, migration.migration_id, operation, run, rows, ids)
     if operation == "apply":
         return replace(apply_job(migration, options, run), trusted=trusted, confirm=confirm)
     row = found.get(migration.migration_id)
