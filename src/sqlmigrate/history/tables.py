@@ -66,6 +66,8 @@ def read(connection: Connection, schema: str, *, owners: Collection[str] = (), w
         raise _unreadable(connection, tables, _GRANT_SELECT, writing=writing) from None
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise _unknown_tables(connection, tables, error) from None
+    if version is None or version < 1:
+        raise _without_version(schema)
     _require_known(version, schema)
     _require_ids(rows, schema)
     applied = _in_application_order(rows)
@@ -124,6 +126,15 @@ def _other_tool(schema: str, error: psycopg.Error) -> HistoryError:
     return HistoryError(
         f"schema {schema} holds tables of another tool: {error.diag.message_primary}",
         hint="choose another schema for the history with the setting history_schema",
+    )
+
+
+def _without_version(schema: str) -> HistoryError:
+    name = sql.Identifier(schema, "meta").as_string()
+    return HistoryError(
+        f"the history in schema {schema} has lost its version: {name} has no row of it",
+        hint=f"restore that from a backup of the schema; or INSERT INTO {name} (version, upgraded_by) "  # noqa: S608  for people
+        f"VALUES ({VERSION}, current_user), if this release wrote the history",
     )
 
 

@@ -110,6 +110,19 @@ def test_a_history_that_has_lost_a_table_is_no_empty_one(conn, runner, name):
     assert is_there(conn, "a")
 
 
+@pytest.mark.parametrize("left", ["", "; INSERT INTO sqlmigrate.meta (version, upgraded_by) VALUES (-5, 'x')"])
+def test_a_history_that_has_lost_its_version_is_no_empty_one(conn, runner, left):
+    runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
+    runner.apply()
+    conn.execute(f"TRUNCATE sqlmigrate.meta{left}")
+
+    for command in (runner.history, runner.apply, runner.rollback):
+        error = refusal(command)
+        assert "the history in schema sqlmigrate has lost its version" in error.message
+        assert "INSERT INTO" in str(error.hint)
+    assert is_there(conn, "a")
+
+
 def test_any_name_of_a_schema_works(runner, conn):
     runner.write("a", "CREATE TABLE a ();", "DROP TABLE a;")
     for name in ODD_NAMES:
