@@ -14,7 +14,7 @@ from sqlmigrate.connection import be_patient, server_message, silence
 from sqlmigrate.engine.lag import Lag
 from sqlmigrate.engine.transaction.commit import Changes, State, Turn, commit, may_go_along
 from sqlmigrate.engine.transaction.durable import Durability, left_open, require_kept
-from sqlmigrate.engine.transaction.job import Tally, job_for, require_together, script_run
+from sqlmigrate.engine.transaction.job import Tally, job_for, jobs_together, require_together, script_run
 from sqlmigrate.engine.transaction.run import going_on, opening, run_in_transaction, undo
 from sqlmigrate.engine.wire.execute import Listener
 from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, PRISTINE, SHARED_CONSTRAINTS, back_to_script
@@ -144,7 +144,7 @@ class Worker:
                 self.lag.wait(migration.migration_id)
             rows = self.tally.count(migration, operation)
             all_of_them = self.tally.digest() if number == len(steps) else None
-            job = job_for(migration, operation, self.found, self.options, self.run, rows=rows, ids=all_of_them)
+            job = job_for(migration, operation, self.found, self.options, self.run, rows, all_of_them)
             following = script_run(steps[number], operation) if number < len(steps) else None
             turn = _ScriptTurn(
                 (job,),
@@ -343,20 +343,7 @@ class Worker:
         if not steps:
             return []
         started = time.monotonic()
-        rows = [self.tally.count(migration, operation) for migration in steps][-1]
-        all_of_them = self.tally.digest()
-        jobs = tuple(
-            job_for(
-                item,
-                operation,
-                self.found,
-                self.options,
-                self.run,
-                rows=rows,
-                ids=all_of_them if item is steps[-1] else None,
-            )
-            for item in steps
-        )
+        jobs = jobs_together(steps, operation, self.found, self.options, self.run, self.tally)
         require_together(jobs)
         self.lag.wait(jobs[0].migration_id)
         try:

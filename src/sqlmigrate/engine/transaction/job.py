@@ -103,7 +103,6 @@ def job_for(
     found: History,
     options: Options,
     run: Run,
-    *,
     rows: int | None = None,
     ids: str | None = None,
 ) -> Job:
@@ -120,6 +119,16 @@ def job_for(
     job = rollback_job(script_run(migration, operation), options, run, half_way=row is None)
     recorded = row is not None and row.rollback_checksum is not None
     return replace(job, trusted=trusted, recorded=recorded, confirm=confirm)
+
+
+def jobs_together(
+    steps: Sequence[Migration], operation: str, found: History, options: Options, run: Run, tally: Tally
+) -> tuple[Job, ...]:
+    """Describe the same of migrations that share one transaction: behind its COMMIT, the last one asks for all rows."""
+    rows = [tally.count(migration, operation) for migration in steps][-1]
+    *others, last = steps
+    jobs = [job_for(migration, operation, found, options, run) for migration in others]
+    return (*jobs, job_for(last, operation, found, options, run, rows, tally.digest()))
 
 
 def script_run(migration: Migration, operation: str) -> ScriptRun:
