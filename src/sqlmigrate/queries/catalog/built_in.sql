@@ -235,13 +235,20 @@ WHERE d.deptype = 'e'::pg_catalog."char"
   AND (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8 = ANY (%(units)s::pg_catalog.int8[])
 
 -- name: own_members
--- the units of what belongs to extensions and no superuser owns, so that scripts can change it
+-- the units of what belongs to extensions and no superuser owns, so that scripts can change it; members are few
+WITH member AS MATERIALIZED (
+    SELECT depend.classid, depend.objid
+    FROM pg_catalog.pg_extension AS extension
+    JOIN pg_catalog.pg_depend AS depend
+      ON depend.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid
+     AND depend.refobjid = extension.oid
+    WHERE depend.deptype = 'e'::pg_catalog."char"
+)
 SELECT (member.classid::pg_catalog.int8 << 32) | member.objid::pg_catalog.int8
-FROM pg_catalog.pg_depend AS member
-JOIN pg_catalog.pg_shdepend AS owned ON owned.classid = member.classid AND owned.objid = member.objid
-JOIN pg_catalog.pg_database AS database ON database.oid = owned.dbid
+FROM member
+JOIN pg_catalog.pg_database AS database ON database.datname = pg_catalog.current_database()
+JOIN pg_catalog.pg_shdepend AS owned
+  ON owned.dbid = database.oid AND owned.classid = member.classid AND owned.objid = member.objid
 JOIN pg_catalog.pg_roles AS role ON role.oid = owned.refobjid
-WHERE member.deptype = 'e'::pg_catalog."char"
-  AND owned.deptype = 'o'::pg_catalog."char"
-  AND database.datname = pg_catalog.current_database()
+WHERE owned.deptype = 'o'::pg_catalog."char"
   AND NOT role.rolsuper
