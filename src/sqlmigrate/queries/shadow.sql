@@ -407,6 +407,14 @@ SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
  WHERE d.adnum = ANY (t.partattrs::smallint[])
     OR 0::smallint = ANY (t.partattrs::smallint[])
 
+-- name: defaults
+-- what columns get where a row names no value
+SELECT c.relname::pg_catalog.text, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+  FROM pg_catalog.pg_attrdef AS d
+  JOIN pg_catalog.pg_class AS c
+    ON c.oid = d.adrelid
+ WHERE c.oid >= 16384::pg_catalog.oid
+
 -- name: machine
 -- What a server tells of the libraries that sort for it, and of where its files are.
 SELECT pg_catalog.version() AS version,

@@ -22,7 +22,7 @@ from sqlmigrate.files import read_bytes
 from sqlmigrate.schema.as_data import as_data, from_data
 from sqlmigrate.server import cluster, kept, new_data
 from sqlmigrate.server.bootstrap import read_scripts
-from sqlmigrate.sql.statement.clock import Clocks, asks, called, clocks, in_zone
+from sqlmigrate.sql.statement.clock import Clocks, asks, called, clocks, in_zone, rules, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -209,6 +209,9 @@ class Bases:
         except ScriptError:
             return None
         depends = _depends(found, session)
+        if not depends and (stamped := _stamped(found, session)):
+            depends = True
+            found.elsewhere = found.elsewhere or any(map(in_zone, stamped))
         if found.writes:
             said = _met_by_rows(session)
             found.elsewhere = found.elsewhere or any(map(in_zone, said))
@@ -333,6 +336,38 @@ def _depends(found: Clocks, session: Connection) -> bool:
     return _calls_ask(found, session, found.calls)
 
 
+def _stamped(found: Clocks, session: Connection) -> list[str]:
+    """Return the defaults that ask for the time and whose rows a block or function reads that changes the schema."""
+    asked = queries.load("shadow")
+    read = set(found.rules)
+    for body in filter(None, _bodies(found, session, found.calls)):
+        read |= rules(body)
+    for (text,) in session.execute(asked["views"], {"names": sorted(read)}).fetchall() if read else ():
+        read |= words(text)
+    rows = session.execute(asked["defaults"]).fetchall() if read else []
+    return [
+        text
+        for table, text in rows
+        if words(table) <= read and (asks(text) or _calls_ask(Clocks(), session, set(called(text))))
+    ]
+
+
+def _bodies(found: Clocks, session: Connection, calls: set[str]) -> Iterator[str | None]:
+    """Give the bodies of what is called and of what that calls; None where one cannot be known."""
+    asked = queries.load("shadow")
+    seen: set[str] = set()
+    todo = set(calls)
+    while todo:
+        seen |= todo
+        bodies = [text for name in todo for text in found.routines.get(name, ())]
+        for name, there, is_known in session.execute(asked["called"], {"names": sorted(todo)}).fetchall():
+            if not all(there) or (found.drops and not is_known and name not in found.routines):
+                yield None
+            bodies += filter(None, there)
+        yield from bodies
+        todo = {name for text in bodies for name in called(text)} - seen
+
+
 def _met_by_rows(session: Connection) -> list[str]:
     """Return what is asked of rows that are written, such as checks, where that depends on the time."""
     rows = session.execute(queries.load("shadow")["met_by_rows"]).fetchall()
@@ -344,20 +379,7 @@ def _met_by_rows(session: Connection) -> list[str]:
 
 
 def _calls_ask(found: Clocks, session: Connection, calls: set[str]) -> bool:
-    asked = queries.load("shadow")
-    seen: set[str] = set()
-    todo = set(calls)
-    while todo:
-        seen |= todo
-        bodies = [text for name in todo for text in found.routines.get(name, ())]
-        for name, there, is_known in session.execute(asked["called"], {"names": sorted(todo)}).fetchall():
-            if not all(there) or (found.drops and not is_known and name not in found.routines):
-                return True
-            bodies += there
-        if any(map(asks, bodies)):
-            return True
-        todo = {name for text in bodies for name in called(text)} - seen
-    return False
+    return any(text is None or asks(text) for text in _bodies(found, session, calls))
 
 
 def _is_configured(data: Path) -> bool:

@@ -36,6 +36,10 @@ _ROUTINE = re.compile(
 _TRIGGER = re.compile(r"\breturns\s+(?:event_)?trigger\b|\b(?:returns\s+opaque)\b", re.IGNORECASE)
 _DECIDES = re.compile(r"\b(?:create|alter|drop|execute|grant|revoke|comment|rename|raise)\b", re.IGNORECASE)
 _MEETS = re.compile(r"\b(?:check|validate)\b", re.IGNORECASE)
+_READ = re.compile(
+    r"\b(?:from|join)\s+([^();']*?)(?=[();']|\b(?:where|group|order|limit|loop|into|on|using|join|union)\b|$)",
+    re.IGNORECASE,
+)
 _WRITES = re.compile(r"\b(?:insert|update|copy|merge)\b", re.IGNORECASE)
 _BOUNDS = re.compile(r"\bfor\s+values\b", re.IGNORECASE)
 _GONE = re.compile(
@@ -54,6 +58,7 @@ class Clocks:
     - `calls`: the names of what such statements may call, and the words in which they may name a view.
     - `routines`: the bodies of functions that the scripts define, by name.
     - `drops`: something that they call may be gone behind them.
+    - `rules`: the words in which blocks that may change the schema name what they read.
     - `writes`: a statement may write rows or look them through, so that checks and the bounds of partitions count.
 
     Whether that depends on the time is then a matter of what those names stand for.
@@ -65,6 +70,7 @@ class Clocks:
     writes: bool = False
     calls: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
+    rules: set[str] = field(default_factory=set)
     routines: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -76,6 +82,16 @@ def asks(text: str) -> bool:
 def in_zone(text: str) -> bool:
     """Tell whether a text names a time zone, where the day may be another one."""
     return bool(_ZONE.search(text))
+
+
+def words(text: str) -> set[str]:
+    """Return the words of a text in lower case, those of names included."""
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def rules(text: str) -> set[str]:
+    """Return the words in which a body that may change the schema names what it reads; none of any other body."""
+    return words(" ".join(_READ.findall(text))) if _DECIDES.search(text) else set()
 
 
 def called(text: str) -> Iterator[str]:
@@ -102,7 +118,9 @@ def _look(found: Clocks, text: str) -> None:
         calls = set(called(text))
         found.calls |= calls
         found.writes = found.writes or bool(calls or _WRITES.search(text))
-        found.words.update(word.lower() for word in re.findall(r"\w+", text))
+        found.words |= words(text)
+        if command_of(text) == "DO":
+            found.rules |= rules(text)
         return
     found.writes = found.writes or bool(_MEETS.search(text))
     if _LITERAL.search(text) or (_BOUNDS.search(text) and asks(text)):

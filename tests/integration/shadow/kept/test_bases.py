@@ -152,6 +152,35 @@ def test_what_is_asked_of_rows_by_the_clock_is_kept_for_a_day(history, script):
     assert Run(history).kept == [(6, True)]
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "DO $$DECLARE d date; BEGIN SELECT max(at) INTO d FROM a; EXECUTE format('CREATE TABLE %I ()', d); END$$;",
+        (
+            "CREATE FUNCTION part() RETURNS void LANGUAGE plpgsql AS $$BEGIN "
+            "EXECUTE format('CREATE TABLE %I ()', (SELECT max(at)::date FROM a)); END$$;\nSELECT part();"
+        ),
+        (
+            "CREATE VIEW newest AS SELECT max(at)::date AS d FROM a;\n"
+            "DO $$BEGIN EXECUTE format('CREATE TABLE %I ()', (SELECT d FROM newest)); END$$;"
+        ),
+    ],
+    ids=["block", "function", "view"],
+)
+def test_a_schema_that_is_made_by_rows_with_the_clock_is_kept_for_a_day(history, script):
+    history.migration("6", script)
+
+    assert Run(history).kept == [(6, True)]
+
+
+def test_a_block_that_reads_no_such_row_is_kept_for_good(history):
+    history.migration(
+        "6", "DO $$BEGIN IF EXISTS (SELECT FROM b) THEN EXECUTE 'ALTER TABLE a ADD more integer'; END IF; END$$;"
+    )
+
+    assert Run(history).kept == [(6, False)]
+
+
 def test_a_check_in_a_zone_of_its_own_is_not_kept(history):
     history.migration(
         "6",
