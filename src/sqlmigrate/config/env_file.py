@@ -26,7 +26,9 @@ _LINE = re.compile(
 _REMARK = re.compile(r"\s\#.*", re.ASCII)
 _ESCAPE = re.compile(r"""\\([nt"$\\])""")
 _STANDS_FOR = {"n": "\n", "t": "\t"}
-_LIBPQ = re.compile(r"PG[A-Z]+")
+_LIBPQ = re.compile(r"PG(?!LOCALEDIR|OAUTH)[A-Z]+")  # of those, libpq would load translations, and print secrets
+_SERVICES = ("PGSERVICEFILE", "PGSYSCONFDIR")
+_KEY = "PGSSLKEY"
 URL = "DATABASE_URL"
 
 
@@ -76,6 +78,21 @@ def _read(line: str, place: Place) -> tuple[str, str]:
     if match["plain"] is not None:
         return match["name"], match["plain"]
     return match["name"], _REMARK.sub("", match["bare"]).strip()
+
+
+def require_no_library(path: Path, variables: Mapping[str, str]) -> None:
+    """Refuse variables that have libpq load a library, or read a file that may: the file of variables starts nothing.
+
+    Raises ConfigError.
+    """
+    hint = "set it in your environment, if you trust what it names"
+    for name in _SERVICES:
+        if name in variables:
+            message = f"env_file: {name} names a file that may have libpq load a library"
+            raise ConfigError(message, place=Place(path), hint=hint)
+    if ":" in variables.get(_KEY, ""):
+        message = f"env_file: {_KEY} names an OpenSSL engine, for which libpq would load a library"
+        raise ConfigError(message, place=Place(path), hint=hint)
 
 
 def that_count(found: Mapping[str, str], ours: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
