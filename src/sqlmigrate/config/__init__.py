@@ -197,7 +197,7 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
         return {}
     from sqlmigrate.config.env_file import (  # noqa: PLC0415  few projects have such a file
         read_variables,
-        require_no_library,
+        require_harmless,
         require_own,
         that_count,
     )
@@ -208,7 +208,7 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
     urls = {_name_in(setting, found, there, environ) for setting in _NAMING}
     ours = {variable(setting) for setting in PARSERS} - {name, *map(variable, _COMMANDS)} | urls
     counting = that_count(there, ours, environ)
-    require_no_library(path, counting)
+    require_harmless(path, counting)
     return counting
 
 

@@ -28,7 +28,7 @@ _ESCAPE = re.compile(r"""\\([nt"$\\])""")
 _STANDS_FOR = {"n": "\n", "t": "\t"}
 _LIBPQ = re.compile(r"PG(?!LOCALEDIR|OAUTH)[A-Z]+")  # of those, libpq would load translations, and print secrets
 _SERVICES = ("PGSERVICEFILE", "PGSYSCONFDIR")
-_KEY = "PGSSLKEY"
+_KEY, _PASSFILE = "PGSSLKEY", "PGPASSFILE"
 URL = "DATABASE_URL"
 
 
@@ -80,8 +80,8 @@ def _read(line: str, place: Place) -> tuple[str, str]:
     return match["name"], _REMARK.sub("", match["bare"]).strip()
 
 
-def require_no_library(path: Path, variables: Mapping[str, str]) -> None:
-    """Refuse variables that have libpq load a library, or read a file that may: the file of variables starts nothing.
+def require_harmless(path: Path, variables: Mapping[str, str]) -> None:
+    """Refuse variables that have libpq load a library, read a file that may, or print what looks like our output.
 
     Raises ConfigError.
     """
@@ -93,6 +93,10 @@ def require_no_library(path: Path, variables: Mapping[str, str]) -> None:
     if ":" in variables.get(_KEY, ""):
         message = f"env_file: {_KEY} names an OpenSSL engine, for which libpq would load a library"
         raise ConfigError(message, place=Place(path), hint=hint)
+    name = variables.get(_PASSFILE, "")
+    if "##" in name or not name.isprintable():  # libpq prints it itself, where it warns that others may read the file
+        message = f"env_file: {_PASSFILE} has a name that could forge a line of a log"
+        raise ConfigError(message, place=Place(path), hint="rename the file")
 
 
 def that_count(found: Mapping[str, str], ours: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:

@@ -170,7 +170,7 @@ def require_known_sslmode(value: str | None, *, source: str) -> None:
 
 
 def require_only_connects(parts: Mapping[str, str], *, source: str) -> None:
-    """Raise ConfigError for what would have libpq load a library or write a file: it says where to connect, no more.
+    """Raise ConfigError for what would have libpq load a library, write a file, or print what looks like our output.
 
     Whoever wrote it may be nobody that is trusted with this machine, such as the author of a change that is reviewed.
     """
@@ -183,3 +183,6 @@ def require_only_connects(parts: Mapping[str, str], *, source: str) -> None:
     if parts.get("servicefile"):  # libpq 19; what it holds is read by libpq alone
         message = f"{source} has servicefile, which may have libpq load a library"
         raise ConfigError(message, hint="set the variable PGSERVICEFILE in your environment")
+    name = parts.get("passfile", "")
+    if "##" in name or not name.isprintable():  # libpq prints it itself, where it warns that others may read the file
+        raise ConfigError(f"{source} has a passfile whose name could forge a line of a log", hint="rename the file")

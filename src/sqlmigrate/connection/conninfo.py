@@ -25,7 +25,7 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
     """Read a URL or a key=value string with libpq's own rules.
 
     Raises ConfigError, which names the source and never repeats the text: it may hold a password. What would have libpq
-    load a library or write a file is refused, too.
+    load a library, write a file or forge a line is refused, too.
     """
     if re.match(r"[a-z]+\+[a-z0-9]+://", text):
         text = re.sub(r"^([a-z]+)\+[a-z0-9]+://", r"\1://", text)  # SQLAlchemy's and yoyo's postgresql+psycopg://

@@ -139,3 +139,9 @@ def test_variables_that_have_libpq_load_texts_or_print_secrets_are_not_taken(pro
     found = project("PGLOCALEDIR=/x\nPGOAUTHDEBUG=UNSAFE\nPGOAUTHCAFILE=/x\nPGOPTIONS=-cx.y=z\nPGSSLKEY=key.pem\n")
 
     assert found.variables == {"PGOPTIONS": "-cx.y=z", "PGSSLKEY": "key.pem"}
+
+
+@pytest.mark.parametrize("value", ['"a\\n::error::forged"', "a##vso[task.complete]"])
+def test_it_has_libpq_print_no_line_that_looks_like_ours(project, value):
+    with pytest.raises(ConfigError, match="PGPASSFILE has a name that could forge a line"):
+        project(f"PGPASSFILE={value}\n")

@@ -126,6 +126,13 @@ def test_no_connection_string_has_a_library_loaded(key):
     assert parse_conninfo("host=h sslkey=/home/me/key.pem", source="it")["sslkey"] == "/home/me/key.pem"
 
 
+@pytest.mark.parametrize("name", ["a\n::error file=x::forged", "a\r::error::x", "\x1b[2J", "a##vso[task.complete]x"])
+def test_no_connection_string_has_libpq_print_a_line_that_looks_like_ours(name):
+    with pytest.raises(ConfigError, match="it has a passfile whose name could forge a line"):
+        parse_conninfo(f"host=h passfile='{name}'", source="it")
+    assert parse_conninfo("host=h passfile='/home/mé/my #1.pgpass'", source="it")["passfile"] == "/home/mé/my #1.pgpass"
+
+
 def test_no_connection_string_has_a_file_written_or_names_another_service_file():
     with pytest.raises(ConfigError, match="it has sslkeylogfile"):
         require_only_connects({"host": "h", "sslkeylogfile": "/home/me/.profile"}, source="it")
