@@ -152,3 +152,28 @@ def test_a_script_that_fails_is_the_error_with_its_place(plain, sqlmigrate):
     assert 'on the throwaway database: column "nope" does not exist' in outcome.stderr
     assert "2_b.sql:2:8" in outcome.stderr
     assert not (plain.root / "schema.sql").exists()
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_configuration_names_no_file_of_the_users_and_none_of_gits(plain, sqlmigrate, monkeypatch, inside):
+    project = plain.root / "project"
+    project.mkdir()
+    (plain.root / "sql").rename(project / "sql")
+    (project / ".git").mkdir()
+    victim = project / ".git" / "hooks" if inside else plain.root / "profile"
+    victim.write_text("mine\n")
+    victim.chmod(0o755)
+    path = ".git/hooks" if inside else "../profile"
+    (project / "sqlmigrate.toml").write_text(f'schema_file = "{path}"\n')
+    monkeypatch.chdir(project)
+
+    for words in (("dump",), ("dump", "--check")):
+        outcome = sqlmigrate(*words)
+        assert outcome.status == 1
+        assert "schema_file: " in outcome.stderr
+        assert "mine" not in outcome.stdout + outcome.stderr
+    assert victim.read_text() == "mine\n"
+    if not inside:
+        monkeypatch.setenv("SQLMIGRATE_SCHEMA_FILE", "../profile")
+        assert sqlmigrate("dump").status == 0
+        assert "CREATE TABLE" in victim.read_text()

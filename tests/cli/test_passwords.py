@@ -50,6 +50,14 @@ def test_it_stands_behind_a_command(project, sqlmigrate, name):
     require_hidden(sqlmigrate(name, URL), sqlmigrate(name, URL, "--json"))
 
 
+@pytest.mark.parametrize("words", [("backfill", "status"), ("backfill", "pause"), ("fleet", "report"), ("rollback",)])
+def test_it_stands_behind_a_command_that_asks_a_database(project, target, sqlmigrate, words):
+    project.tables("a")
+    assert sqlmigrate("apply").status == 0
+
+    require_hidden(sqlmigrate(*words, URL), sqlmigrate(*words, URL, "--json"))
+
+
 @pytest.mark.parametrize("option", ["--env", "--config", "--migrations", "--targets", "--lock-timeout", "--no-option"])
 def test_it_stands_behind_an_option(project, sqlmigrate, option):
     commands = (["apply"], ["status"], ["fleet", "apply"], ["seed", "validate"])

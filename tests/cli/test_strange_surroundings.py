@@ -107,3 +107,29 @@ def make(path: Path, kind: str) -> None:
         os.mkfifo(path)
     else:
         path.symlink_to({"a link to itself": path.name, "a link to nothing": "none", "a device": "/dev/null"}[kind])
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ('shadow_url = "URL"\n', ("review",)),
+        ('shadow_url = "URL"\n', ("roundtrip",)),
+        ('shadow_url = "URL"\n', ("dump",)),
+        ('database_url = "URL"\n', ("review",)),
+        ('database_url = "URL"\n', ("status",)),
+        ('targets = "targets.jsonl"\n', ("fleet", "status")),
+        ('control_database_url = "URL"\ntargets_query = "SELECT 1"\n', ("fleet", "status")),
+        ('env_file = ".env"\n', ("status",)),
+    ],
+)
+def test_no_file_of_a_checkout_has_a_library_loaded(project, sqlmigrate, text, call):
+    url = "host=127.0.0.1 port=1 sslmode=require sslkey=/proc/self/cwd/evil.so:x"
+    project.tables("1_a")
+    project.config(text.replace("URL", url))
+    (project.root / "targets.jsonl").write_text(f'{{"name": "a", "url": "{url}"}}\n')
+    (project.root / ".env").write_text("PGHOST=127.0.0.1\nPGPORT=1\nPGSSLKEY=/proc/self/cwd/evil.so:x\n")
+
+    outcome = sqlmigrate(*call)
+
+    assert outcome.status == 2
+    assert "OpenSSL engine, for which libpq would load a library" in outcome.stdout + outcome.stderr

@@ -509,3 +509,10 @@ def test_no_name_of_a_file_begins_a_line_of_yoyos_log(ours, directory):
     lines = [line for text in traceback.format_exception_only(caught.value) for line in text.splitlines()]
     assert [line for line in lines if line.lstrip().startswith("::")] == []
     assert any(line.startswith("| ::error::forged.sql:2:") for line in lines)
+
+
+def test_no_library_is_loaded_for_a_url():
+    uri: Any = yoyo.connections.parse_uri("sqlmigrate://me@db/shop?sslmode=require&sslkey=/tmp/evil.so%3Ax")
+
+    with pytest.raises(ConfigError, match="the URL has the sslkey of an OpenSSL engine"):
+        yoyo_backend._conninfo(uri)

@@ -11,6 +11,7 @@ from sqlmigrate.cli.foreign_text import printable
 from sqlmigrate.cli.options import common
 from sqlmigrate.cli.status import backfill_as_json, progress_of
 from sqlmigrate.cli.watching import batches, dot
+from sqlmigrate.errors import redact
 
 if TYPE_CHECKING:
     from sqlmigrate.cli.call import App
@@ -56,7 +57,7 @@ def status(app: App, *, migration_id: str | None) -> None:
     ]
     app.output.result(backfills=[_as_json(item) for item in shown])
     if not shown:
-        whose = f" of {migration_id}" if migration_id else ""
+        whose = f" of {redact(migration_id)}" if migration_id else ""
         app.output.prose(printable(f"no statement{whose} is half way in batches"))
     for item in shown:
         app.output.prose(_line(item))

@@ -43,7 +43,7 @@ def command(context: click.Context, app: App, *, output: Path | None, check: boo
     if check and output == _STDOUT:
         raise click.UsageError("--check compares with a file, and - is none")
     found = migrations.of_project(app.config)
-    path = output or app.config.schema_file
+    path = output or _schema_file(app)
     values = _dumped(app, found, path, check=check, superuser=shadow_superuser)
     app.output.result(**values)
     if path == _STDOUT:
@@ -69,13 +69,29 @@ def after_apply(app: App, found: Migrations, result: Result) -> dict[str, Any]:
     if not app.config.dump_after_apply or not result.ran:
         return {}
     try:
-        values = _dumped(app, found, app.config.schema_file)
+        values = _dumped(app, found, _schema_file(app))
     except Error as error:
         message = f"{len(result.ran)} applied, but {app.config.schema_file} was not written: {error.message}"
         raise error.replaced(message=message, done=tuple(ran.migration_id for ran in result.ran)) from None
     if values["changed"]:
         app.output.progress(f"wrote {app.config.schema_file}")
     return {"dump": values}
+
+
+def _schema_file(app: App) -> Path:
+    """Return the file that the settings name; one that a file of the project names must be in its repository."""
+    from sqlmigrate.config import OF_ENV_FILE  # noqa: PLC0415  --help needs none of it
+    from sqlmigrate.errors import Error  # noqa: PLC0415  same
+    from sqlmigrate.files import require_in_repository  # noqa: PLC0415  same
+
+    source = app.config.source("schema_file")
+    if OF_ENV_FILE in source or not source.startswith("variable"):
+        try:
+            require_in_repository(app.config.schema_file, app.config.project)
+        except Error as error:
+            hint = "name it with the variable SQLMIGRATE_SCHEMA_FILE, if you mean it"
+            raise error.replaced(message=f"schema_file: {error.message} ({source})", hint=hint) from None
+    return app.config.schema_file
 
 
 def _dumped(app: App, found: Migrations, path: Path, *, check: bool = False, superuser: bool = False) -> dict[str, Any]:

@@ -197,6 +197,7 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
         return {}
     from sqlmigrate.config.env_file import (  # noqa: PLC0415  few projects have such a file
         read_variables,
+        require_harmless,
         require_own,
         that_count,
     )
@@ -206,7 +207,9 @@ def _variables(found: Mapping[str, _Given], environ: Mapping[str, str], cwd: Pat
     there = read_variables(path)
     urls = {_name_in(setting, found, there, environ) for setting in _NAMING}
     ours = {variable(setting) for setting in PARSERS} - {name, *map(variable, _COMMANDS)} | urls
-    return that_count(there, ours, environ)
+    counting = that_count(there, ours, environ)
+    require_harmless(path, counting)
+    return counting
 
 
 def _name_in(setting: str, found: Mapping[str, _Given], there: Mapping[str, str], environ: Mapping[str, str]) -> str:

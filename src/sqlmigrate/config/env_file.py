@@ -26,7 +26,9 @@ _LINE = re.compile(
 _REMARK = re.compile(r"\s\#.*", re.ASCII)
 _ESCAPE = re.compile(r"""\\([nt"$\\])""")
 _STANDS_FOR = {"n": "\n", "t": "\t"}
-_LIBPQ = re.compile(r"PG[A-Z]+")
+_LIBPQ = re.compile(r"PG(?!LOCALEDIR|OAUTH)[A-Z]+")  # of those, libpq would load translations, and print secrets
+_SERVICES = ("PGSERVICEFILE", "PGSYSCONFDIR")
+_KEY, _PASSFILE = "PGSSLKEY", "PGPASSFILE"
 URL = "DATABASE_URL"
 
 
@@ -76,6 +78,25 @@ def _read(line: str, place: Place) -> tuple[str, str]:
     if match["plain"] is not None:
         return match["name"], match["plain"]
     return match["name"], _REMARK.sub("", match["bare"]).strip()
+
+
+def require_harmless(path: Path, variables: Mapping[str, str]) -> None:
+    """Refuse variables that have libpq load a library, read a file that may, or print what looks like our output.
+
+    Raises ConfigError.
+    """
+    hint = "set it in your environment, if you trust what it names"
+    for name in _SERVICES:
+        if name in variables:
+            message = f"env_file: {name} names a file that may have libpq load a library"
+            raise ConfigError(message, place=Place(path), hint=hint)
+    if ":" in variables.get(_KEY, ""):
+        message = f"env_file: {_KEY} names an OpenSSL engine, for which libpq would load a library"
+        raise ConfigError(message, place=Place(path), hint=hint)
+    name = variables.get(_PASSFILE, "")
+    if "##" in name or not name.isprintable():  # libpq prints it itself, where it warns that others may read the file
+        message = f"env_file: {_PASSFILE} has a name that could forge a line of a log"
+        raise ConfigError(message, place=Place(path), hint="rename the file")
 
 
 def that_count(found: Mapping[str, str], ours: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,8 @@ from sqlmigrate import queries
 from sqlmigrate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import psycopg
 
 # libpq refuses this value once it has resolved all else and before it connects.
@@ -165,3 +167,22 @@ def require_known_sslmode(value: str | None, *, source: str) -> None:
     shown = f"sslmode={value}" if _NAME.fullmatch(value) else "an sslmode"
     way = "sslmode=require does the same" if value == "no-verify" else f"write one of {', '.join(_SSLMODES)}"
     raise ConfigError(f"{source} has {shown}, which libpq does not know", hint=way)
+
+
+def require_only_connects(parts: Mapping[str, str], *, source: str) -> None:
+    """Raise ConfigError for what would have libpq load a library, write a file, or print what looks like our output.
+
+    Whoever wrote it may be nobody that is trusted with this machine, such as the author of a change that is reviewed.
+    """
+    if ":" in parts.get("sslkey", ""):  # https://www.postgresql.org/docs/current/libpq-connect.html, at sslkey
+        message = f"{source} has the sslkey of an OpenSSL engine, for which libpq would load a library"
+        raise ConfigError(message, hint="name the file of a key, or set the variable PGSSLKEY in your environment")
+    if parts.get("sslkeylogfile"):
+        message = f"{source} has sslkeylogfile, for which libpq would write the keys of the session to a file"
+        raise ConfigError(message, hint="remove sslkeylogfile")
+    if parts.get("servicefile"):  # libpq 19; what it holds is read by libpq alone
+        message = f"{source} has servicefile, which may have libpq load a library"
+        raise ConfigError(message, hint="set the variable PGSERVICEFILE in your environment")
+    name = parts.get("passfile", "")
+    if "##" in name or not name.isprintable():  # libpq prints it itself, where it warns that others may read the file
+        raise ConfigError(f"{source} has a passfile whose name could forge a line of a log", hint="rename the file")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from sqlmigrate.connection.address import instead, require_known_sslmode, unknown_parameters
+from sqlmigrate.connection.address import instead, require_known_sslmode, require_only_connects, unknown_parameters
 from sqlmigrate.errors import ConfigError, redact
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ _URL_HINT = "write postgresql://USER@HOST:PORT/DATABASE; special characters in a
 def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
     """Read a URL or a key=value string with libpq's own rules.
 
-    Raises ConfigError, which names the source and never repeats the text: it may hold a password.
+    Raises ConfigError, which names the source and never repeats the text: it may hold a password. What would have libpq
+    load a library, write a file or forge a line is refused, too.
     """
     if re.match(r"[a-z]+\+[a-z0-9]+://", text):
         text = re.sub(r"^([a-z]+)\+[a-z0-9]+://", r"\1://", text)  # SQLAlchemy's and yoyo's postgresql+psycopg://
@@ -39,6 +40,7 @@ def parse_conninfo(text: str, *, source: str) -> dict[str, str]:
         raise ConfigError(f"{source} has an invalid host or port", hint=_URL_HINT)
     parts = {key: str(value) for key, value in found.items() if value is not None}
     require_known_sslmode(parts.get("sslmode"), source=source)
+    require_only_connects(parts, source=source)
     return parts
 
 

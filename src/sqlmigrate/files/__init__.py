@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.files.links import leads_out
+from sqlmigrate.files.links import leads_out, require_in_repository
 from sqlmigrate.files.lookup import program_on_path, upwards
 from sqlmigrate.files.owners import why_not_trusted, writable_by_others
 from sqlmigrate.files.reading import folder_of_files, json_of, open_file, read_bytes, read_json, read_whole, record
@@ -55,6 +55,7 @@ __all__ = [
     "read_json",
     "read_whole",
     "record",
+    "require_in_repository",
     "require_new",
     "root_of",
     "since",

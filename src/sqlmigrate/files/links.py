@@ -47,6 +47,20 @@ def followed(path: Path) -> Path | None:
     return None if found is None else Path(found)
 
 
+def require_in_repository(path: Path, folder: Path) -> None:
+    """Refuse a file outside of the repository that a folder belongs to, or among the files of git itself.
+
+    For what a configuration in that folder names: whoever may change it may not choose any file of the user's. Raises
+    Error.
+    """
+    root = os.path.realpath(_repository(folder) or folder)
+    place = Path(os.path.realpath(path.parent), path.name)  # a link of that name is followed, or not, where it is read
+    if not place.is_relative_to(root):
+        raise Error(f"{path} is outside of {root}, where the configuration may name no file to be written")
+    if ".git" in (part.lower() for part in place.relative_to(root).parts):
+        raise Error(f"{path} is a file of git's, and is not written over")
+
+
 def _followed(path: str) -> str | None:
     """Follow the links of a path; it is text, since for the thousands of files of a folder Path is slow."""
     todo = _steps(os.path.abspath(path))  # noqa: PTH100  resolve() would follow the links

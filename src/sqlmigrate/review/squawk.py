@@ -6,10 +6,13 @@ squawk (https://squawkhq.com) is one program that needs no network; the extra `r
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sysconfig
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 # The runner sets both timeouts for every script, and a transaction needs no IF NOT EXISTS.
 _EXCLUDED = "require-lock-timeout,require-statement-timeout,require-timeout-settings,prefer-robust-stmts"
 _SECONDS = 60.0
+_FOLDER = "sqlmigrate-lint-"
+_LEFT_SECONDS = 3_600.0  # no run of squawk takes nearly as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,8 @@ def lint(runs: Sequence[ScriptRun], *, major: int, program: Path | None = None, 
     if program is None:
         return Lint(None, findings, "squawk is not installed: pip install 'pg-sqlmigrate[review]'")
     try:
-        with tempfile.TemporaryDirectory(prefix="sqlmigrate-lint-") as folder:
+        _remove_left()
+        with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
             version = _run([str(program), "--version"], Path(folder)).stdout.split()[-1]
             kinds = ([run for run in runs if run.transactional is kind] for kind in (True, False))
             said = [item for several in kinds for item in _lint(program, Path(folder), several, major)]
@@ -66,6 +72,15 @@ def lint(runs: Sequence[ScriptRun], *, major: int, program: Path | None = None, 
         if item["rule_name"] not in without:
             findings[run] += (_finding(item, run.script),)
     return Lint(version, findings)
+
+
+def _remove_left() -> None:
+    """Remove the folders of our own that runs have left behind that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        with suppress(OSError):
+            found = left.lstat()
+            if found.st_uid == os.geteuid() and found.st_mtime < time.time() - _LEFT_SECONDS:
+                shutil.rmtree(left)  # follows no link
 
 
 def _lint(program: Path, folder: Path, runs: Sequence[ScriptRun], major: int) -> list[tuple[ScriptRun, dict[str, Any]]]:

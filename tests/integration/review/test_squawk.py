@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -50,6 +51,23 @@ def test_settings_above_the_folder_of_temporary_files_hide_nothing(tmp_path, mon
     [[finding]] = lint([script_run("ALTER TABLE t DROP COLUMN a;")], major=15).findings.values()
 
     assert finding.rule == "ban-drop-column"
+
+
+def test_what_a_killed_run_has_left_is_removed_later(tmp_path, monkeypatch):
+    folders = tmp_path / "t"
+    monkeypatch.setattr(tempfile, "tempdir", str(folders))
+    old, new, others = (folders / f"sqlmigrate-lint-{name}" for name in ("old", "new", "others"))
+    for folder in (old, new, tmp_path / "mine"):
+        folder.mkdir(parents=True)
+        (folder / "0.sql").write_text("SELECT 1;\n")
+    others.symlink_to(tmp_path / "mine")
+    os.utime(old, (0, 0))
+    os.utime(others, (0, 0), follow_symlinks=False)
+
+    assert lint([script_run("SELECT 1;")], major=15).why_not is None
+
+    assert sorted(path.name for path in folders.iterdir()) == ["sqlmigrate-lint-new", "sqlmigrate-lint-others"]
+    assert (tmp_path / "mine" / "0.sql").exists()
 
 
 def test_squawk_gets_no_variable_of_ours(tmp_path, monkeypatch):

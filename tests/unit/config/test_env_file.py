@@ -117,3 +117,31 @@ def test_it_starts_no_program(project):
 
     assert (found.targets_command, found.targets.name) == ((), "t.yaml")
     assert "SQLMIGRATE_TARGETS_COMMAND" not in found.variables
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("PGSSLKEY=/proc/self/cwd/evil.so:secret", "PGSSLKEY names an OpenSSL engine"),
+        ("PGSERVICEFILE=pg_service.conf", "PGSERVICEFILE names a file that may have libpq load a library"),
+        ("PGSYSCONFDIR=.", "PGSYSCONFDIR names a file"),
+    ],
+)
+def test_it_has_no_library_loaded(project, line, message):
+    with pytest.raises(ConfigError, match=rf"\.env: env_file: {message}") as caught:
+        project(f"PGUSER=me\n{line}\n")
+    assert "secret" not in repr(caught.value)
+    name, _, value = line.partition("=")
+    assert project(f"PGUSER=me\n{line}\n", environ={name: value}).variables == {"PGUSER": "me"}
+
+
+def test_variables_that_have_libpq_load_texts_or_print_secrets_are_not_taken(project):
+    found = project("PGLOCALEDIR=/x\nPGOAUTHDEBUG=UNSAFE\nPGOAUTHCAFILE=/x\nPGOPTIONS=-cx.y=z\nPGSSLKEY=key.pem\n")
+
+    assert found.variables == {"PGOPTIONS": "-cx.y=z", "PGSSLKEY": "key.pem"}
+
+
+@pytest.mark.parametrize("value", ['"a\\n::error::forged"', "a##vso[task.complete]"])
+def test_it_has_libpq_print_no_line_that_looks_like_ours(project, value):
+    with pytest.raises(ConfigError, match="PGPASSFILE has a name that could forge a line"):
+        project(f"PGPASSFILE={value}\n")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from sqlmigrate.connection import parse_conninfo
-from sqlmigrate.connection.address import meant, resolved
+from sqlmigrate.connection.address import meant, require_only_connects, resolved
 from sqlmigrate.connection.conninfo import as_option
 from sqlmigrate.errors import ConfigError
 
@@ -113,6 +115,29 @@ def test_what_only_other_drivers_know_is_named_with_what_to_do(url, message, hin
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
     assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("key", ["/proc/self/cwd/evil.so:x", "pkcs11:object=hunter2", "c:/key.pem", ":"])
+def test_no_connection_string_has_a_library_loaded(key):
+    for text in (f"host=h sslkey='{key}'", f"postgresql://u@h/d?sslkey={quote(key)}"):
+        with pytest.raises(ConfigError, match="it has the sslkey of an OpenSSL engine") as caught:
+            parse_conninfo(text, source="it")
+        assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
+    assert parse_conninfo("host=h sslkey=/home/me/key.pem", source="it")["sslkey"] == "/home/me/key.pem"
+
+
+@pytest.mark.parametrize("name", ["a\n::error file=x::forged", "a\r::error::x", "\x1b[2J", "a##vso[task.complete]x"])
+def test_no_connection_string_has_libpq_print_a_line_that_looks_like_ours(name):
+    with pytest.raises(ConfigError, match="it has a passfile whose name could forge a line"):
+        parse_conninfo(f"host=h passfile='{name}'", source="it")
+    assert parse_conninfo("host=h passfile='/home/mé/my #1.pgpass'", source="it")["passfile"] == "/home/mé/my #1.pgpass"
+
+
+def test_no_connection_string_has_a_file_written_or_names_another_service_file():
+    with pytest.raises(ConfigError, match="it has sslkeylogfile"):
+        require_only_connects({"host": "h", "sslkeylogfile": "/home/me/.profile"}, source="it")
+    with pytest.raises(ConfigError, match="it has servicefile"):
+        require_only_connects({"service": "h", "servicefile": "pg_service.conf"}, source="it")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from yoyo import exceptions
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
+from sqlmigrate.connection.address import require_only_connects
 from sqlmigrate.engine.adopting import record
 from sqlmigrate.engine.apply import planned, require_conditions, with_losses
 from sqlmigrate.engine.wire.session import Options
@@ -290,6 +291,7 @@ def _conninfo(dburi: Any) -> str:
     names = {"dbname": "database", "user": "username", "password": "password", "host": "hostname", "port": "port"}
     given = {key: getattr(dburi, name) for key, name in names.items() if getattr(dburi, name)}
     extra = {key: value for key, value in dburi.args.items() if key not in {"schema", "autocommit"}}
+    require_only_connects({key: str(value) for key, value in extra.items()}, source="the URL")
     try:
         return make_conninfo(**(extra | given))
     except psycopg.ProgrammingError:
