@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from sqlmigrate import history
 from sqlmigrate.connection import Command, probe, require_writable, session
+from sqlmigrate.connection.committing import committed
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.history.yoyo_tables import TABLE, YoyoTable, text
@@ -63,7 +64,7 @@ def carry_out(
         gate(info, planned)
         if not planned.changes:
             return planned
-        with locked(conninfo, connection, info, options, observer) as (_, _, found), connection.transaction():
+        with locked(conninfo, connection, info, options, observer) as (_, _, found), committed(connection):
             history.hold(connection, options.schema, options.history_owners)
             planned = look(connection, found)
             write(connection, planned)

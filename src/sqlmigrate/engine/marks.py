@@ -9,6 +9,7 @@ from psycopg import RawCursor
 
 from sqlmigrate import history
 from sqlmigrate.connection import allow, probe, require_writable, session
+from sqlmigrate.connection.committing import committed
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.engine.apply import locked
 from sqlmigrate.errors import MigrationsError, UsageError
@@ -152,7 +153,7 @@ def _write(
         writes(before, run)  # refuse before we ask and wait
         settle_writer(conninfo, connection, info)
         gate(info, before)
-        with locked(conninfo, connection, info, options, observer) as (_, _, found), connection.transaction():
+        with locked(conninfo, connection, info, options, observer) as (_, _, found), committed(connection):
             history.hold(connection, options.schema, options.history_owners)
             todo = writes(found, run)
             cursor = RawCursor(connection)

@@ -16,6 +16,7 @@ from sqlmigrate.engine.transaction.commit import Changes, State, Turn, commit, m
 from sqlmigrate.engine.transaction.durable import Durability, left_open, require_kept
 from sqlmigrate.engine.transaction.job import Tally, job_for, jobs_together, require_together, script_run
 from sqlmigrate.engine.transaction.run import going_on, opening, run_in_transaction, undo
+from sqlmigrate.engine.turns import RunTurn, ScriptTurn
 from sqlmigrate.engine.wire.execute import Listener
 from sqlmigrate.engine.wire.session import CONSTRAINTS, OURS, PRISTINE, SHARED_CONSTRAINTS, back_to_script
 from sqlmigrate.errors import ConnectionFailed, Error, ExecutionError, Interrupted
@@ -43,44 +44,6 @@ _DEFERRED = (
     "rows of an earlier script may wait for deferred constraints: write SET CONSTRAINTS ALL IMMEDIATE at its end, "
     "or apply without --single-transaction"
 )
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Turn(Turn):
-    """A turn in the run of a worker; `expected` is what the history should say once it is done: ids by their hashes."""
-
-    worker: Worker
-    expected: Mapping[str, str]
-
-    def look_up(self) -> bool | None:
-        """Ask the history, in another session, whether the last job happened."""
-        return self.worker.look_up(self.job)
-
-    def changes(self) -> Changes:
-        """Compare the history with what it should say."""
-        return self.worker.changes(self.expected)
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _ScriptTurn(_Turn):
-    """The turn of one script in a run: the `number`th of `total`; it notes in `ran` when it is done."""
-
-    number: int
-    total: int
-    ran: list[Ran]
-    _started: float = 0.0
-
-    def on_begin(self) -> None:
-        """Say that it begins."""
-        self.worker.begins(self.job, self.number, self.total)
-        self._started = time.monotonic()
-
-    def on_done(self) -> None:
-        """Say that it is committed."""
-        ran = Ran(self.job.migration_id, self.job.operation, time.monotonic() - self._started)
-        self.ran.append(ran)
-        self.worker.watcher.sum_up()
-        self.worker.durability.committed(ran, flushes=self.flushes)
 
 
 @dataclass(slots=True)
@@ -146,7 +109,7 @@ class Worker:
             all_of_them = self.tally.digest() if number == len(steps) else None
             job = job_for(migration, operation, self.found, self.options, self.run, rows, all_of_them)
             following = script_run(steps[number], operation) if number < len(steps) else None
-            turn = _ScriptTurn(
+            turn = ScriptTurn(
                 (job,),
                 self._listener(job),
                 leave=self.durability.command(job.script_run, following, several=len(steps) > 1),
@@ -290,7 +253,7 @@ class Worker:
                 options=self.options,
                 info=self.info,
                 retrying=self._retrying,
-                afterwards=lambda: self._afterwards(job.operation),
+                afterwards=lambda: self._after_step(job),
                 hold=self.lock.require,
                 ask=self.watcher.ask,
                 standbys=lambda limit: Lag(self.watcher, limit, 0.0, self.observer),
@@ -319,6 +282,13 @@ class Worker:
         if job.operation == "apply":
             return applied
         return not applied and found.half_way_of(job.migration_id) is None  # which it may be a rollback of
+
+    def _after_step(self, job: Job) -> History | None:
+        """Read the history after a script outside a transaction was lost; the COMMIT of a statement may not last."""
+        found = self._afterwards(job.operation)
+        if found is not None:
+            self.durability.doubt(job.migration_id)
+        return found
 
     def _afterwards(self, operation: str) -> History | None:
         """Read the history in another session once the lost one has ended; None where that cannot be done yet.
@@ -351,9 +321,18 @@ class Worker:
             self._secure(operation)
             require_kept(self.durability)
         except ExecutionError as error:
+            self._secure(operation)
+            left = left_open(self.durability)
+            message = f"{error.message}; {left}" if left and left != error.message else error.message
             in_use = error.server is not None and error.server.sqlstate == _OBJECT_IN_USE
             hint = _DEFERRED if in_use else error.hint
-            raise _of_run(error, operation, together=True, hint=hint) from None
+            raise _of_run(error, operation, together=True, hint=hint, message=message) from None
+        except BaseException as stop:
+            self._secure_after(stop, operation)
+            if isinstance(stop, KeyboardInterrupt) and self.durability.told:
+                left = f"the transaction was committed before, with {', '.join(self.durability.told)}"
+                raise Interrupted.leaving(left, stop) from stop
+            raise
         seconds = time.monotonic() - started
         for job in jobs:
             self.observer(ScriptFinished(job.migration_id, operation, seconds))
@@ -361,7 +340,7 @@ class Worker:
 
     def _together(self, jobs: tuple[Job, ...]) -> None:
         """Run scripts in one transaction, from its BEGIN to its COMMIT."""
-        turn = _Turn(jobs, self._listener(jobs[-1]), worker=self, expected=dict(self.tally.ids))
+        turn = RunTurn(jobs, self._listener(jobs[-1]), worker=self, expected=dict(self.tally.ids))
         turn.begin()
         with self._undoing():
             for number, job in enumerate(jobs, 1):
@@ -371,8 +350,6 @@ class Worker:
             self.lock.require()
             turn.ran_through()
             commit(self.connection, turn)
-        if not turn.flushes:
-            self.durability.owe(*(job.migration_id for job in jobs))
 
     def _one_together(self, turn: Turn, job: Job) -> None:
         """Run one of the scripts that share a transaction."""

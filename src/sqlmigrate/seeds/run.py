@@ -11,6 +11,7 @@ import psycopg
 
 from sqlmigrate import runlock
 from sqlmigrate.connection import allow, as_login, limit, look, probe, require_writable, session, set_role
+from sqlmigrate.connection.committing import committed
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import HistoryError
 from sqlmigrate.events import ignore
@@ -131,7 +132,7 @@ class _Attempt:
         self.lock.require()
         self.watcher.blockers = ()
         try:
-            with self.connection.transaction():
+            with committed(self.connection):
                 written = self._written()
                 self.lock.require()
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:

@@ -9,6 +9,7 @@ from psycopg import RawCursor
 
 from sqlmigrate import history, runlock
 from sqlmigrate.connection import probe, require_writable, session
+from sqlmigrate.connection.committing import committed
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.engine.backfill.progress import CANCEL, Progress
 from sqlmigrate.errors import UsageError
@@ -33,7 +34,7 @@ def steer(conninfo: str, migration_id: str, wanted: str | None, options: Options
         if wanted == CANCEL:
             _require_run(connection, migration_id, options)
         settle_writer(conninfo, connection, info)
-        with connection.transaction():
+        with committed(connection):
             history.hold(connection, options.schema, options.history_owners)
             command = history.journal_steer(options.schema, migration_id, wanted)
             cursor = RawCursor(connection)

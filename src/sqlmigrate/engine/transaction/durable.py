@@ -11,19 +11,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from sqlmigrate import queries
 from sqlmigrate.connection import Command, Purpose
-from sqlmigrate.engine.wire.execute import NOT_REPLICATED
+from sqlmigrate.connection.committing import flush
 from sqlmigrate.errors import ExecutionError
 from sqlmigrate.events import MadeDurable, ScriptFinished
 from sqlmigrate.sql.statement.reach import may_reach_out, may_set_synchronous_commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from psycopg.errors import Diagnostic
 
     from sqlmigrate.connection import Connection, ServerInfo
     from sqlmigrate.engine.transaction.commit import Turn
@@ -37,19 +33,13 @@ AT_MOST_SECONDS = 1.0
 """How long a run, or one script, goes on before a COMMIT waits again: about so much can be lost."""
 
 _OFF = "off"
-_WITH_TRANSACTION_TIMEOUT = 170000
-# a transaction that writes nothing, or changes no row, would flush nothing
-_FLUSH = (
-    "BEGIN; SET LOCAL statement_timeout TO 0; {more}SET LOCAL synchronous_commit TO DEFAULT; "
-    "SELECT pg_catalog.pg_logical_emit_message(true, ''::pg_catalog.text, ''::pg_catalog.text); COMMIT"
-)
 
 
 @dataclass(slots=True)
 class Durability:
     """What a run has committed: `told` is all of it, `pending` what of it is not durable for sure, both in their order.
 
-    `gone` is what was lost of it.
+    `gone` is what was lost of it, `unanswered` what a COMMIT without an answer has done: nobody has been told of it.
 
     `at_risk` says that there may be such a thing, told or not: a COMMIT whose answer is still to come counts. Where the
     login's synchronous_commit is off, nobody wants to wait; where it may not write into the WAL, every COMMIT waits.
@@ -62,6 +52,7 @@ class Durability:
     told: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
     gone: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
     _flushed: float = field(default_factory=time.monotonic)
 
     @property
@@ -105,9 +96,18 @@ class Durability:
         self.at_risk = True
         self.pending.extend(ids)
 
+    def doubt(self, *ids: str) -> None:
+        """Note that the history says what a COMMIT without an answer has done, which need not be durable.
+
+        Where its session is ended while it waits for a synchronous standby, it has happened, too.
+        """
+        if self.info.may_flush and self.info.synchronous_commit != _OFF:
+            self.at_risk, self.unanswered = True, ids
+
     def made(self) -> None:
         """Note that everything up to now is durable."""
         told, self.pending = tuple(self.pending), []
+        self.unanswered = ()
         self.at_risk, self._flushed = False, time.monotonic()
         if told:
             self.observer(MadeDurable(told))
@@ -117,20 +117,7 @@ class Durability:
 
         It waits as the login's synchronous_commit says, for standbys as well. The session must be in no transaction.
         """
-        heard: list[str | None] = []
-
-        def hear(diag: Diagnostic) -> None:
-            heard.append(diag.source_function)
-
-        has_limit = self.info.version_number >= _WITH_TRANSACTION_TIMEOUT
-        more = "SET LOCAL transaction_timeout TO 0; " if has_limit else ""
-        connection.add_notice_handler(hear)
-        try:
-            connection.execute(_FLUSH.format(more=more).encode())
-        finally:
-            connection.remove_notice_handler(hear)
-        if NOT_REPLICATED in heard:
-            raise psycopg.errors.QueryCanceled("the wait for a synchronous standby was canceled")
+        flush(connection)
 
     def found(self, history: History, operation: str) -> None:
         """Take over what the history says of what was committed, after a flush in the same session.
@@ -154,8 +141,8 @@ def left_open(durability: Durability) -> str | None:
     if durability.gone:
         how = "the server crashed, or another one took its place"
         return f"lost is what was committed before of {_names(durability.gone)}: {how}"
-    if durability.at_risk and durability.pending:
-        return f"whether the server has kept {_names(durability.pending)}, which it had committed before, is not known"
+    if durability.at_risk and (left := [*durability.pending, *durability.unanswered]):
+        return f"whether the server has kept {_names(left)}, which it had committed before, is not known"
     return None
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from sqlmigrate.connection import copy_in, server_message, statement_position
+from sqlmigrate.connection.committing import NOT_REPLICATED
 from sqlmigrate.engine.wire import pipeline
 from sqlmigrate.engine.wire.pipeline import Exchange, Step
 from sqlmigrate.errors import Place
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 
 NOTICES_SHOWN = 20
 """Notices of one statement that are passed on whole, and as many warnings; of the others only the count is."""
-
-NOT_REPLICATED = "SyncRepWaitForLSN"
-"""The function of PostgreSQL that warns where a COMMIT no longer waits for a synchronous standby; its text is in the
-language of the server. https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION"""
 
 _BLOCK_LINE = re.compile(r"inline_code_block line (\d+)")
 _BODY_START = re.compile(r"\$\w*\$|'")

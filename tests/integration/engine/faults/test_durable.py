@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -26,6 +27,7 @@ from sqlmigrate.events import Backfilling, Event, MadeDurable, ScriptFinished
 from sqlmigrate.server import PrivateServer, drop_database, ensure_database, shared
 from sqlmigrate.server.postmaster import is_alive, running
 from support.backfill import numbered, progress, script, times
+from support.command import ended, started
 from support.proxy import Proxy
 from support.runner import Runner, ids
 from support.sessions import beside, wait_for_blocked, wait_for_row
@@ -350,6 +352,109 @@ def test_what_no_standby_has_is_not_said_to_be_applied(runner, fragile, kind, mo
         admin.execute("SELECT pg_cancel_backend(%s)", [cancel_until_flush(admin)])
         with pytest.raises(ExecutionError, match=r"^whether the server has kept z, [^;]* is not known$"):
             run.result(LONG)
+
+
+@pytest.mark.parametrize("kind", ["each", "together"])
+def test_what_is_applied_but_on_no_standby_is_named_if_its_session_is_ended(runner, fragile, kind, monkeypatch):
+    """PostgreSQL ends the wait of a COMMIT with its session: it has happened, and the standby has nothing."""
+    monkeypatch.setattr("sqlmigrate.runlock.blockers._SETTLED_SECONDS", 1.0)
+    apply = apply_alone(runner, kind)
+    with no_standby(fragile), fragile.admin() as admin, beside(apply) as [run]:
+        pid, _ = wait_for_row(admin, _WAITS_FOR_STANDBY)
+        admin.execute("SELECT pg_terminate_backend(%s)", [pid])
+        with pytest.raises(ExecutionError, match=r"it is applied: .*; whether the server has kept z, .* is not known$"):
+            run.result(LONG)
+
+
+def test_scripts_that_share_a_transaction_are_named_if_ctrl_c_ends_the_wait_of_its_commit(runner, fragile):
+    for name in "yz":
+        runner.write(name, f"CREATE TABLE {name} ();")
+    with no_standby(fragile), calling(runner, "apply", "--yes", "--single-transaction") as (process, admin):
+        wait_for_row(admin, _WAITS_FOR_STANDBY)
+        process.send_signal(signal.SIGINT)
+        outcome = ended(process)
+
+    assert outcome.status == 130
+    assert "rolled back" not in outcome.stderr
+    assert outcome.stderr.endswith(
+        "whether the server has kept a, b, y and z, which it had committed before, is not known\n"
+    )
+
+
+ONLY_WRITE = {
+    "mark": ("mark", "z"),
+    "unmark": ("unmark", "0", "--yes"),
+    "accept": ("accept", "0", "--reason", "mended"),
+    "seed": ("seed",),
+}
+_SEED_SCHEMA = """
+{"type": "object",
+ "properties": {"rows": {"type": "array", "items": {"type": "object", "properties": {"k": {"type": "string"}}}}},
+ "x-sqlmigrate": {"table": "public.seeded", "list": "rows", "conflict": ["k"]}}
+"""
+
+
+@pytest.fixture(params=ONLY_WRITE)
+def only_writes(request, runner) -> tuple[str | Path, ...]:
+    """Return the words of a command that writes rows of ours or of seed data, and runs no script."""
+    with psycopg.connect(runner.conninfo, autocommit=True) as session:
+        session.execute("CREATE TABLE seeded (k text PRIMARY KEY)")
+    runner.write("0", "CREATE TABLE busy (); -- edited")
+    runner.write("z", "CREATE TABLE z ();")
+    data = runner.directory / "data"
+    data.mkdir()
+    (data / "rows.schema.json").write_text(_SEED_SCHEMA, encoding="utf-8")
+    (data / "rows.yaml").write_text("rows:\n  - k: a\n", encoding="utf-8")
+    words = ONLY_WRITE[request.param]
+    return (*words, "--data", data) if request.param == "seed" else words
+
+
+@contextmanager
+def calling(runner: Runner, *words: str | Path) -> Iterator[tuple[subprocess.Popen[str], psycopg.Connection]]:
+    """Start a command beside a session that looks on."""
+    migrations = () if words[0] == "seed" else ("-m", runner.directory)
+    command = (*words, "-d", runner.conninfo, *migrations)
+    with psycopg.connect(runner.conninfo, user="postgres", autocommit=True) as admin, started(*command) as process:
+        yield process, admin
+
+
+def cancel_the_commit(admin: psycopg.Connection) -> int:
+    """Cancel the one COMMIT that waits for a standby; gives the process that is to make up for it, and waits as well.
+
+    No second one is canceled: that could hit what comes behind the first.
+    """
+    pid, _ = wait_for_row(admin, _WAITS_FOR_STANDBY)
+    admin.execute("SELECT pg_cancel_backend(%s)", [pid])
+    return wait_for_row(admin, f"{_WAITS_FOR_STANDBY} AND query LIKE '%%pg_logical_emit_message%%'")[0]
+
+
+def test_whatever_is_written_is_waited_for_once_more_if_its_commit_no_longer_waits(runner, fragile, only_writes):
+    with no_standby(fragile) as comes, calling(runner, *only_writes) as (process, admin):
+        cancel_the_commit(admin)
+        comes()
+        outcome = ended(process)
+
+    assert (outcome.status, "error" in outcome.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [("SELECT pg_cancel_backend(%s)", 1), ("SELECT pg_terminate_backend(%s)", 1), (None, 130)]
+)
+def test_whatever_is_written_and_is_on_no_standby_is_said_to_be_committed_and_not_more(
+    runner, fragile, only_writes, end, status
+):
+    with no_standby(fragile), calling(runner, *only_writes) as (process, admin):
+        if end is None:
+            wait_for_row(admin, _WAITS_FOR_STANDBY)
+            process.send_signal(signal.SIGINT)
+        else:
+            pid = cancel_the_commit(admin) if "cancel" in end else wait_for_row(admin, _WAITS_FOR_STANDBY)[0]
+            admin.execute(end, [pid])
+        outcome = ended(process)
+
+    assert (outcome.status, outcome.stdout) == (status, "")
+    assert "what was written is committed, but whether a synchronous standby has it is not known" in outcome.stderr
+    assert "rolled back" not in outcome.stderr
 
 
 @pytest.mark.parametrize(("how", "told"), [("async", 4), ("sync", 2)])
