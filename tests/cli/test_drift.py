@@ -186,3 +186,17 @@ def test_the_command_works_as_a_program_without_a_server_for_the_shadow(target, 
     done = program("drift", "--json", env={"SQLMIGRATE_SHADOW_URL": ""}, cwd=project.root)
 
     assert (done.status, done.document["drift"]) == (0, False)
+
+
+@pytest.mark.parametrize("schema", ["public", "app", "sqlmigrate", "My app"])
+@pytest.mark.usefixtures("shadow_on_other_server")
+def test_what_else_is_in_the_schema_of_the_history_is_compared(project, target, sqlmigrate, schema):
+    project.config(f'history_schema = "{schema}"\n')
+    project.migration("1", "CREATE SCHEMA IF NOT EXISTS app; CREATE TABLE app.a (x int); CREATE TABLE b (x int);")
+    assert sqlmigrate("apply").status == 0
+    assert sqlmigrate("drift").status == 0
+
+    target.connect().execute(f'CREATE TABLE "{schema}".by_hand (x int)')
+
+    outcome = sqlmigrate("drift")
+    assert (outcome.status, "by_hand" in outcome.stdout) == (3, True)

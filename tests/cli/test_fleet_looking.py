@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from psycopg import sql
 
@@ -142,3 +144,16 @@ def test_tenants_with_a_role_of_their_own_are_the_same_and_databases_are_compare
 
     assert other.status == 3
     assert other.lines[1] == "1 target with another one: acme"
+
+
+def test_what_else_is_in_the_schema_of_the_history_makes_another_group(project, database_factory, sqlmigrate):
+    project.config('history_schema = "public"\n')
+    targets = {name: database_factory() for name in ("one", "two")}
+    listed = [{"name": name, "url": database.url} for name, database in targets.items()]
+    (project.root / "targets.json").write_text(json.dumps({"targets": listed}))
+    assert sqlmigrate("fleet", "drift", "--targets", "targets.json").status == 0
+
+    targets["two"].connect().execute("CREATE TABLE by_hand (x int)")
+
+    outcome = sqlmigrate("fleet", "drift", "--targets", "targets.json")
+    assert (outcome.status, "by_hand" in outcome.stdout) == (3, True), outcome

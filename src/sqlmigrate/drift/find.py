@@ -56,7 +56,8 @@ def between(config: Config, live: Live, *, ignore: Collection[str] = (), observe
 
 
 def _found(config: Config, live: Live, made: Replayed, ignore: Collection[str]) -> Drift:
-    both, histories = ignoring.without_histories(comparable(live, made))
+    both = ignoring.without_ours(comparable(live, made), config.history_schema)
+    both, histories = ignoring.without_histories(both)
     both, unheard = ignoring.without(both, ignoring.YOYO)
     patterns = tuple(dict.fromkeys((*config.drift_ignore, *ignore)))
     kept, useless = ignoring.without(both, patterns)

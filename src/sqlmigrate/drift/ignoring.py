@@ -23,6 +23,19 @@ _OWNED_BY = "owned by"
 _PUBLIC = "public"
 
 
+def without_ours(schemas: Sequence[Schema], space: str) -> list[Schema]:
+    """Return what the files make and what is there, both without the history's tables in a schema.
+
+    The schema goes with them unless the files make it. What else is in it stays: migrations may use it too.
+    """
+    kept = {*schemas[0].objects, Name("schema", _PUBLIC)}
+    inside = [(name, found) for schema in schemas for name, found in schema.objects.items()]
+    spaces = {name for name, _ in inside if name.kind == "schema" and plain(name.name) == space} - kept
+    tables = {name for name, _ in inside if name.kind == "table" and name.name.rpartition(".")[2] in NAMES}
+    tables = {name for name in tables if plain(_schema_of(name)) == space}
+    return _kept(schemas, spaces | tables)
+
+
 def without_histories(schemas: Sequence[Schema]) -> tuple[list[Schema], list[str]]:
     """Return the schemas without the histories of other tools, and without further ones of our own; say which.
 

@@ -107,7 +107,7 @@ def _read(
     supabase = connection.execute(asked["supabase"]).fetchone()
     return Live(
         facts=replace(_facts_of(main, facts), settings=read_settings(connection, login=applier)),
-        schema=read_schema(connection, leave_out=[config.history_schema]).schema,
+        schema=read_schema(connection).schema,
         steps=tuple(steps),
         roles={name: roles.get(name, Role(name)) for name in [main.name, *(step.role for step in steps)]},
         default_privileges=read_default_privileges(connection),

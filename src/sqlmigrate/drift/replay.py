@@ -54,7 +54,7 @@ def replayed(live: Live, config: Config, observer: Observer = ignore) -> Iterato
     """
     asked = _wanted(live, config)
     with opened(asked, observer) as shadow, ExitStack() as stack:
-        run = _Replay(live, shadow, asked, config.history_schema, observer)
+        run = _Replay(live, shadow, asked, observer)
         ground, schema, granted, database = run.go(stack)
         yield Replayed(
             ground=ground,
@@ -77,10 +77,10 @@ def _wanted(live: Live, config: Config) -> Wanted:
         superuser=live.roles[main].superuser,
     )
     acting = (frozenset(live.roles) - _made(live.steps)) | asked.owners | {main}
-    return replace(asked, owner=main, owners=acting, roles=asked.roles | acting, before=_before(live, config))
+    return replace(asked, owner=main, owners=acting, roles=asked.roles | acting, before=_before(live))
 
 
-def _before(live: Live, config: Config) -> Before | None:
+def _before(live: Live) -> Before | None:
     """Say what the replay runs; None where scripts set default privileges, since it is made twice then."""
     if any(_sets_default_privileges(step.script_run.script) for step in live.steps):
         return None
@@ -90,7 +90,6 @@ def _before(live: Live, config: Config) -> Before | None:
         "known": [_as_data(role) for _, role in sorted(live.roles.items())],
         "privileges": [_as_texts(known.entries), _as_texts(known.built_in)],
         "search_path": live.search_path,
-        "history_schema": config.history_schema,
     }
     above = any(role.superuser for role in live.roles.values())
     return Before(
@@ -124,7 +123,6 @@ class _Replay:
     live: Live
     shadow: Shadow
     asked: Wanted
-    history_schema: str
     observer: Observer
     names: dict[str, str] = field(default_factory=dict)
     usable: frozenset[str] = frozenset()
@@ -170,7 +168,7 @@ class _Replay:
         else:
             database = kept
         self._run(database, steps, done)
-        self.shadow.keep(database, ids, time.monotonic() - started, [self.history_schema])
+        self.shadow.keep(database, ids, time.monotonic() - started)
         return database
 
     def _prepare(self, database: ShadowDatabase) -> None:
@@ -266,7 +264,7 @@ class _Replay:
 
     def _read(self, database: ShadowDatabase, since: Snapshot | None = None) -> tuple[Schema, DefaultPrivileges]:
         with session(database.tester_conninfo, application_name=APPLICATION) as tester:
-            schema = read_schema(tester, leave_out=[self.history_schema], since=since).schema
+            schema = read_schema(tester, since=since).schema
             return rename(schema, self.names), read_default_privileges(tester).renamed(_by(self.names))
 
     def _unsaid(

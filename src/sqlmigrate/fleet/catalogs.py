@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmigrate import connection
 from sqlmigrate.connection.looking import look
-from sqlmigrate.drift.ignoring import without, without_histories
+from sqlmigrate.drift.ignoring import without, without_histories, without_ours
 from sqlmigrate.drift.naming import plain, rename, schema_of
 from sqlmigrate.errors import Error, as_bug
 from sqlmigrate.fleet.bringing import in_a_line
@@ -111,10 +111,11 @@ def likenesses(found: Iterable[Catalog]) -> list[Likeness]:
 
 def _read(places: Sequence[Place], ignore: Sequence[str]) -> Schema:
     """Read a database without the histories in it, and without what is not to be compared."""
-    histories = [place.history for place in places]
     with connection.session(places[0].conninfo) as session:
         connection.probe(session)
-        found = look(session, lambda: read_schema(session, leave_out=histories).schema, limits=_LIMITS)
+        found = look(session, lambda: read_schema(session).schema, limits=_LIMITS)
+    for history in {place.history for place in places}:
+        _, found = without_ours([Schema({}), found], history)
     [schema], _ = without_histories([found])
     [schema], _ = without([schema], ignore)
     return schema

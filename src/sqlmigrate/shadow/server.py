@@ -21,7 +21,7 @@ from sqlmigrate.sql.statement.lasting import settings_asked
 from sqlmigrate.sql.statement.needs import cluster_wide, needs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -202,13 +202,11 @@ class Shadow:
             self._known = self._bases.schema()
         return self._known
 
-    def keep(
-        self, database: ShadowDatabase, ids: Sequence[str], seconds: float, leave_out: Collection[str] = ()
-    ) -> None:
+    def keep(self, database: ShadowDatabase, ids: Sequence[str], seconds: float) -> None:
         """Keep for other runs what these migrations have made of a database, if they are those that come before.
 
         It took these seconds. No session may be open on the server: all are ended. What keeps it from being kept is
-        told to the observer, and no error. Its schema is `known` then, but for those that are to be left out.
+        told to the observer, and no error. Its schema is `known` then.
         """
         bases, server, done = self._bases, self._server, len(ids)
         if bases is None or server is None or not (server.may_pause and bases.may_keep(ids)):
@@ -217,7 +215,7 @@ class Shadow:
             return
         with connections.session(database.tester_conninfo, application_name=APPLICATION) as tester:
             day_only = bases.day_only(tester, done)
-            schema = kept(read_schema(tester, leave_out=leave_out, since=self.known()))
+            schema = kept(read_schema(tester, since=self.known()))
         told = bases.told(self._session)
         if day_only is None or told is None:
             return

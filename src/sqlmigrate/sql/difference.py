@@ -64,6 +64,8 @@ def same_routine(before: str, after: str) -> bool:
 
 
 def _form(text: str) -> list[object] | None:
+    if "\\'" in text and "standard_conforming_strings" in text.lower():
+        return None  # what seems to be a comment may be a part of a string
     directives, problems = read_directives(Path(), text)
     form: list[object] = [directives]
     for piece in split(text):

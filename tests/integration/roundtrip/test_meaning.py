@@ -205,6 +205,19 @@ def test_another_literal_statement_or_planner_hint_is_not_text_only(project, thr
     assert found.verdict is Verdict.NOT_RESTORED
 
 
+def test_a_space_that_makes_a_constant_one_of_another_type_is_not_text_only(project, throwaway_shadow):
+    body = "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT ({}'1')::text $$;"
+    found = one(
+        project,
+        throwaway_shadow,
+        "DROP FUNCTION f();",
+        body.format("n"),
+        ground="CREATE DOMAIN n AS numeric(5, 2);" + body.format("n "),
+    )
+
+    assert found.verdict is Verdict.NOT_RESTORED
+
+
 def test_an_order_of_columns_beside_a_text_is_order_only(project, throwaway_shadow):
     found = one(
         project,

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 KEY = """
-from types import SimpleNamespace
 
 from sqlmigrate.drift.model import Live, Role
 from sqlmigrate.drift.privileges import DefaultPrivileges, Key, Right
@@ -22,7 +21,7 @@ facts = TargetFacts(18, "18.1", "shop", "ann", "bob", member_of=names)
 rights = {Key("ann", None, "r"): frozenset(Right(name, "SELECT", False) for name in names)}
 roles = {name: Role(name, member_of=names - {name}) for name in names}
 live = Live(facts, Schema({}), (), roles, DefaultPrivileges(rights, rights))
-before = _before(live, SimpleNamespace(history_schema="history"))
+before = _before(live)
 print(key_of(_decisive(Wanted(target=facts, before=before, roles=names, owners=names, tablespaces=names))))
 """
 

@@ -13,6 +13,8 @@ COPY Orders FROM stdin;
 1\tone
 \\.
 """
+# where backslashes escape, what seems to be a comment is a part of the string
+UNUSUAL = "SET Standard_Conforming_Strings = off;\nSELECT ('\\' -- ' || 'a'\n);\n"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,18 @@ def test_a_long_diff_is_cut():
     assert (len(lines), lines[-1]) == (DIFF_LINES + 1, "...")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("SELECT n 'a';\n", "SELECT n'a';\n"),
+        ("SELECT E'a' -- x\n'\\' -- 1';\n", "SELECT E'a' -- x\n'\\' -- 2';\n"),
+        (UNUSUAL, UNUSUAL.replace("'a'", "'b'")),
+    ],
+)
+def test_what_only_seems_to_be_white_space_or_a_comment_is_a_change(before, after):
+    assert not same_statements(before, after)
+
+
 def routine(body: str, *, language: str = "plpgsql", head: str = "f(a integer)", tag: str = "$function$") -> str:
     """Write a routine as pg_get_functiondef() does."""
     return (
@@ -133,6 +147,9 @@ def test_routines_that_differ_in_white_space_and_comments_are_the_same(before, a
         (routine("SELECT 1 @ - 1", language="sql"), routine("SELECT 1 @- 1", language="sql")),
         (routine("SELECT ab", language="sql"), routine("SELECT a b", language="sql")),
         (routine("SELECT 'a'\n'b'", language="sql"), routine("SELECT 'a' 'b'", language="sql")),
+        (routine("SELECT 'a' -- x\n'b'", language="sql"), routine("SELECT 'a' /* x */ 'b'", language="sql")),
+        (routine("SELECT N'a'", language="sql"), routine("SELECT N 'a'", language="sql")),
+        (routine("SELECT $1a", language="sql"), routine("SELECT $1 a", language="sql")),
         (routine("SELECT 1", language="sql"), routine("SELECT 1", language="sql", head="f(a bigint)")),
         (routine("SELECT 1", language="sql"), routine("SELECT 1 'open", language="sql")),
         # where standard_conforming_strings is off, what seems to be a comment is another text

@@ -150,18 +150,28 @@ def tokens(statement: str) -> list[tuple[int, int]]:
 def normal_form(statement: str, *, fold: bool = True) -> tuple[str, ...] | None:
     """Return a statement's tokens by libpg_query, without comments and white space, names and keywords in lower case.
 
-    Constants and quoted names stay as they are; without `fold`, so does everything else. None where libpg_query cannot
-    tell.
+    Constants and quoted names stay as they are; without `fold`, so does everything else. An empty word stands where two
+    tokens mean something else with a space in between: `N'a'` is a constant, `N 'a'` one of a type `n`. None where
+    libpg_query cannot tell.
     """
     from postgast import PgQueryError, pg_query_pb2, scan  # noqa: PLC0415  only where a file was edited
 
     if len(statement) > PARSE_LIMIT:
         return None
     comments = {pg_query_pb2.SQL_COMMENT, pg_query_pb2.C_COMMENT}
+    strings = {pg_query_pb2.SCONST, pg_query_pb2.USCONST, pg_query_pb2.BCONST, pg_query_pb2.XCONST}
+    tight = {pg_query_pb2.NCHAR, pg_query_pb2.PARAM}
     raw = statement.encode()
     try:
         tokens = [token for token in scan(statement).tokens if token.token not in comments]
     except PgQueryError:
         return None
-    words = (raw[token.start : token.end].decode() for token in tokens)
-    return tuple(word.lower() if fold and _WORD_TOKEN.match(word) else word for word in words)
+    words = []
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        if before and before.token in strings and token.token in strings:
+            return None  # PostgreSQL joins strings over a line comment, by the rules of the first; libpg_query does not
+        if before and before.token in tight and before.end == token.start:
+            words.append("")
+        word = raw[token.start : token.end].decode()
+        words.append(word.lower() if fold and _WORD_TOKEN.match(word) else word)
+    return tuple(words)
