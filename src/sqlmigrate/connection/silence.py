@@ -252,7 +252,7 @@ def is_readable(session: psycopg.Connection[Any], seconds: float = 0.0) -> bool:
     return bool(select.select([session.fileno()], [], [], seconds)[0])
 
 
-def is_usable(session: Session) -> bool:
+def is_usable(session: psycopg.Connection[Any]) -> bool:
     """Tell whether a session is there, and waits for a command."""
     if session.closed or session.pgconn.pipeline_status != pq.PipelineStatus.OFF:
         return False

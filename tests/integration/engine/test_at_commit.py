@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.errors import ExecutionError
-from sqlmigrate.events import LockRetry, Notice, NoticesLeftOut, ScriptFinished
+from sqlmigrate.errors import ExecutionError, Interrupted
+from sqlmigrate.events import Event, LockRetry, Notice, NoticesLeftOut, ScriptFinished
 from sqlmigrate.migrations import migration_hash
 from support.runner import Runner, ids
 from support.sessions import is_there
@@ -72,6 +72,26 @@ def test_what_is_said_at_commit_is_said_of_the_script_that_is_committed(runner):
         ("b", "of b"),
     ]
     assert [(left.migration_id, left.count) for left in runner.told(NoticesLeftOut)] == [("a", 5)]
+
+
+@pytest.mark.parametrize(("names", "single_transaction"), [("a", False), ("ab", False), ("a", True)])
+def test_ctrl_c_in_a_commit_does_not_say_that_it_was_rolled_back(runner, names, single_transaction):
+    """It comes where the COMMIT has been sent, and before its answer is read."""
+    runner.write("a", late(does="RAISE NOTICE 'at COMMIT'; PERFORM pg_catalog.pg_sleep(60);"))
+    runner.write("b", "SELECT 1;")
+    tell = runner.observe
+
+    def observe(event: Event) -> None:
+        tell(event)
+        if isinstance(event, Notice):
+            raise KeyboardInterrupt
+
+    runner.observe = observe
+    with pytest.raises(Interrupted, match="whether the COMMIT of a has happened is not known") as caught:
+        runner.apply(steps=len(names), single_transaction=single_transaction)
+
+    assert "rolled back" not in caught.value.left
+    assert runner.told(ScriptFinished) == []
 
 
 @pytest.mark.parametrize("names", ["a", "ab"])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from sqlmigrate.connection import Command, Purpose, server_message
+from sqlmigrate.connection import Command, Purpose, server_message, silence
 from sqlmigrate.engine.wire.execute import run_steps
 from sqlmigrate.engine.wire.pipeline import Step
 from sqlmigrate.engine.wire.session import COMMIT, OURS
-from sqlmigrate.errors import ExecutionError
+from sqlmigrate.errors import ExecutionError, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,6 +139,14 @@ class Turn:
         if job is not None:
             raise _unconfirmed(job, error, self)
 
+    def interrupted(self, connection: Connection, stop: KeyboardInterrupt) -> KeyboardInterrupt:
+        """Return what Ctrl-C is to say that came before the answer to COMMIT was read: it may have happened."""
+        if self.state is not State.THROUGH or isinstance(stop, Interrupted) or silence.is_usable(connection):
+            return stop
+        ids = _list([job.migration_id for job in self.jobs])
+        left = f"whether the COMMIT of {ids} has happened is not known: `sqlmigrate status` tells"
+        return Interrupted.leaving(left, stop)
+
     def lost(self) -> ExecutionError:
         """Note that the answer to COMMIT was lost; gives what became of it."""
         self.state = State.LOST
@@ -167,6 +175,8 @@ def commit(connection: Connection, turn: Turn) -> None:
         if turn.state is State.CONFIRMED:
             return  # the answer has come; whatever else is to be done finds out that the connection is gone
         raise turn.lost() from None
+    except KeyboardInterrupt as stop:
+        raise turn.interrupted(connection, stop) from None
     turn.require_committed(exchange)
 
 

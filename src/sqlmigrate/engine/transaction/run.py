@@ -126,6 +126,8 @@ def _exchange(connection: Connection, turn: Turn, steps: Iterator[Step], listene
         if connection.closed and before is not None and before.state is not State.CONFIRMED:
             raise before.lost() from None
         raise
+    except KeyboardInterrupt as stop:
+        raise before.interrupted(connection, stop) if before is not None else stop from None
     if before is not None:
         before.require_committed(exchange)
     return exchange

@@ -36,7 +36,7 @@ from support.waiting import LONG, wait_until
 
 _WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
 _WAITS_FOR_STANDBY = (
-    "SELECT pid, query LIKE '%%pg_logical_emit_message%%' FROM pg_stat_activity "
+    "SELECT pid, query LIKE '%%pg_logical_emit_message%%', query_start FROM pg_stat_activity "
     "WHERE wait_event = 'SyncRep' AND application_name LIKE 'sqlmigrate%%'"
 )
 _WAITS_FOR_ROW = (
@@ -323,12 +323,21 @@ def apply_alone(runner: Runner, kind: str) -> Callable[[], Result]:
 
 
 def cancel_until_flush(admin: psycopg.Connection) -> int:
-    """Cancel each COMMIT that waits for a standby, up to what is to make up for them; gives the process of that."""
+    """Cancel each COMMIT that waits for a standby, up to what is to make up for them; gives the process of that.
+
+    Each is canceled once: a second request would meet whatever the session does next. What a session does and what it
+    waits for are not read in the same moment, so both must stay as they are for two looks.
+    """
+    before, canceled = None, None
     while True:
-        pid, flushes = wait_for_row(admin, _WAITS_FOR_STANDBY)
-        if flushes:
-            return pid
-        admin.execute("SELECT pg_cancel_backend(%s)", [pid])
+        now = wait_for_row(admin, _WAITS_FOR_STANDBY)
+        pid, flushes, _ = now
+        if now == before != canceled:
+            if flushes:
+                return pid
+            admin.execute("SELECT pg_cancel_backend(%s)", [pid])
+            canceled = now
+        before = now
 
 
 @pytest.mark.parametrize("kind", SCRIPTS)
@@ -360,7 +369,7 @@ def test_what_is_applied_but_on_no_standby_is_named_if_its_session_is_ended(runn
     monkeypatch.setattr("sqlmigrate.runlock.blockers._SETTLED_SECONDS", 1.0)
     apply = apply_alone(runner, kind)
     with no_standby(fragile), fragile.admin() as admin, beside(apply) as [run]:
-        pid, _ = wait_for_row(admin, _WAITS_FOR_STANDBY)
+        pid, *_ = wait_for_row(admin, _WAITS_FOR_STANDBY)
         admin.execute("SELECT pg_terminate_backend(%s)", [pid])
         with pytest.raises(ExecutionError, match=r"it is applied: .*; whether the server has kept z, .* is not known$"):
             run.result(LONG)
@@ -423,7 +432,7 @@ def cancel_the_commit(admin: psycopg.Connection) -> int:
 
     No second one is canceled: that could hit what comes behind the first.
     """
-    pid, _ = wait_for_row(admin, _WAITS_FOR_STANDBY)
+    pid, *_ = wait_for_row(admin, _WAITS_FOR_STANDBY)
     admin.execute("SELECT pg_cancel_backend(%s)", [pid])
     return wait_for_row(admin, f"{_WAITS_FOR_STANDBY} AND query LIKE '%%pg_logical_emit_message%%'")[0]
 
