@@ -96,8 +96,10 @@ def show_losses(output: Output, planned: Plan, found: Migrations) -> None:
     """Say before a question what each migration takes away, what its proof says, and how to keep it."""
     counting = [item for item in planned.losses if item.counts]
     said = proofs_of(planned, found) if counting else {}
-    for name in dict.fromkeys(item.migration_id for item in counting):
-        losses = [item for item in counting if item.migration_id == name]
+    by_id: dict[str, list[Loss]] = {}
+    for item in counting:
+        by_id.setdefault(item.migration_id, []).append(item)
+    for name, losses in by_id.items():
         verb = "rolling back" if planned.operation == "rollback" else "applying"
         output.always(f"{click.style('data is lost', fg='red', bold=True)} by {verb} {printable(name)}:")
         for item in losses[:_SHOWN]:
@@ -124,7 +126,7 @@ def proofs_of(planned: Plan, found: Migrations) -> dict[str, tuple[str | None, s
     from sqlmigrate.roundtrip import proofs  # noqa: PLC0415  only where something is lost
 
     names = {item.migration_id for item in planned.losses}
-    return {step.migration_id: proofs.said(found, step) for step in planned.steps if step.migration_id in names}
+    return proofs.said(found, [step for step in planned.steps if step.migration_id in names])
 
 
 def losses_as_json(planned: Plan, found: Migrations) -> list[dict[str, object]]:

@@ -205,8 +205,19 @@ def require(
     return notes
 
 
-def said(migrations: Migrations, migration: Migration) -> tuple[str | None, str]:
-    """Return what the recorded proof of a migration says: its verdict, `stale`, or None, and the same in words."""
+def said(migrations: Migrations, of: Iterable[Migration]) -> dict[str, tuple[str | None, str]]:
+    """Return by id what recorded proofs say: the verdict, `stale`, or None, and the same in words."""
+    samples, _ = find_samples(migrations)
+    before = _before(migrations)
+    return {
+        migration.migration_id: _said(migrations, migration, samples, before.get(migration.migration_id, ""))
+        for migration in of
+    }
+
+
+def _said(
+    migrations: Migrations, migration: Migration, samples: Mapping[str, Samples], before: str
+) -> tuple[str | None, str]:
     name = migration.migration_id
     if migrations.get(name) is None:
         return None, "its rollback is not proven: its files are missing"
@@ -214,9 +225,8 @@ def said(migrations: Migrations, migration: Migration) -> tuple[str | None, str]
         proof = read(path_of(migrations, name))
     except Error as error:
         return None, f"its rollback is not proven: the recorded proof {error.message}"
-    samples, _ = find_samples(migrations)
     of_samples = _digests(samples.get(name, Samples()).scripts())
-    if reason := _stale(migration, proof, of_samples, _before(migrations)[name]):
+    if reason := _stale(migration, proof, of_samples, before):
         return "stale" if proof else None, reason
     verdict = proof.verdict if proof else ""
     return verdict, f"its recorded proof says {verdict}: {_MEANS.get(verdict, 'its rollback is not proven')}"
