@@ -65,10 +65,13 @@ def command(context: click.Context, app: App, *, check: bool, exact: bool, repor
         errors, warnings = plan.contradictions(
             states, known, exact=exact, developing=for_development(target, app.config)
         )
+        others = engine.elsewhere(session, known, app.options())
         seeded = seed_status.read(app, session, known)
     told = [*found.misnumbered, *known.standing.remarks()]
     for problem in told:
         app.output.warning(f"{problem}; {problem.hint}")
+    for other in others:
+        app.output.warning(other)
     for problem in (*found.warnings, *warnings, *errors, *plan.half_replaced(found, known)):
         if problem in told:
             continue

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate.engine.apply import Preview, Result, look, preview, run, states
+from sqlmigrate.engine.apply import Preview, Result, elsewhere, look, preview, run, states
 from sqlmigrate.engine.wire.session import Options
 
 if TYPE_CHECKING:
     from sqlmigrate.engine.marks import accept, mark, unmark
 
-__all__ = ["Options", "Preview", "Result", "accept", "look", "mark", "preview", "run", "states", "unmark"]
+__all__ = ["Options", "Preview", "Result", "accept", "elsewhere", "look", "mark", "preview", "run", "states", "unmark"]
 
 
 def __getattr__(name: str) -> Any:

@@ -158,6 +158,15 @@ def _do_after(
         raise error.replaced(done=tuple(item.migration_id for item in ran)) from None
 
 
+def elsewhere(connection: Connection, found: History, options: Options) -> tuple[str, ...]:
+    """Say, where there is no history, which others of ours there are, so that "pending" deceives nobody."""
+    if found.version is not None:
+        return ()
+    from sqlmigrate.engine.takeover import our_others  # noqa: PLC0415  once in the life of a database
+
+    return tuple(our_others(connection, options))
+
+
 def states(connection: Connection, migrations: Migrations, options: Options) -> tuple[list[Status], History]:
     """Read where each migration stands, the history that says so, and what runs now, without a lock."""
     from sqlmigrate.engine.running import with_running  # noqa: PLC0415  no other command asks
@@ -197,12 +206,14 @@ def planned(connection: Connection, request: Request, found: History, options: O
 
 
 def _looked_around(connection: Connection, plan: Plan, found: History, options: Options) -> Plan:
-    """Note, before the first run in a database, what other tools have done there."""
-    if found.version is not None or plan.operation != "apply" or not plan.steps:
+    """Note, where there is no history, which others there are: before the first run in a database, mostly."""
+    if found.version is not None:
         return plan
-    from sqlmigrate.engine.takeover import require_new  # noqa: PLC0415  once in the life of a database
+    from sqlmigrate.engine.takeover import our_others, require_new  # noqa: PLC0415  once in the life of a database
 
-    return replace(plan, notes=(*plan.notes, *require_new(connection, options, plan)))
+    is_first = plan.operation == "apply" and plan.steps
+    notes = require_new(connection, options, plan) if is_first else our_others(connection, options)
+    return replace(plan, notes=(*plan.notes, *notes))
 
 
 def require_conditions(connection: Connection, plan: Plan, options: Options, outcome: str) -> Plan:

@@ -1,4 +1,4 @@
-"""Before the first run in a database: look whether another tool has applied these migrations already."""
+"""Where a database has no history yet: look whether another one, of ours or of another tool, says what is applied."""
 
 from __future__ import annotations
 
@@ -31,17 +31,18 @@ def require_new(connection: Connection, options: Options, plan: Plan) -> tuple[s
             f"{row} is applied, says {place}, but sqlmigrate does not know it yet; nothing was run",
             hint=f"take over yoyo's history once: sqlmigrate mark --from yoyo --schema {quote(place.schema)}",
         )
-    ours = () if options.tenant else _our_others(connection, options.schema)  # each tenant has one
-    return (*ours, *of_other_tools(connection, options.tenant))
+    return (*our_others(connection, options), *of_other_tools(connection, options.tenant))
 
 
-def _our_others(connection: Connection, schema: str) -> Iterator[str]:
-    """Say that another history of ours does not count here: history_schema may have been another one before."""
-    if others := yoyo_tables.of_ours(connection, schema):
+def our_others(connection: Connection, options: Options) -> Iterator[str]:
+    """Say that another history of ours does not count here: its schema, or the setting, may have had another name."""
+    if options.tenant:
+        return  # each tenant has one
+    if others := yoyo_tables.of_ours(connection, options.schema):
         more = f" and in {len(others) - 1} more" if len(others) > 1 else ""
         yield (
             f"there is another history of sqlmigrate in schema {others[0]}{more}: what it records as applied does "
-            f"not count for the one in schema {schema}"
+            f"not count for the one in schema {options.schema}"
         )
 
 

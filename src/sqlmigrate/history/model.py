@@ -47,6 +47,12 @@ class Entry:
     error: str | None = None
     run_id: str | None = field(default=None, compare=False)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether a release of ours may have written this row of the journal."""
+        in_place = 0 < self.number <= self.last_number and self.state in {"running", "failed", "done"}
+        return in_place and (self.found is None or isinstance(self.found, dict))
+
 
 def last_done(entries: Iterable[Entry]) -> int:
     """Return the last statement that is done; all before it are done too."""

@@ -35,6 +35,7 @@ _GRANT_WRITE = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}"
 )
 _GRANT_CREATE = "GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}"
+_OPERATIONS = frozenset({"apply", "rollback"})
 # what is to be there for each of our queries
 _READ_OF_ROWS = ("_yoyo_migration", "applied", "meta", "journal")
 _CREATE_SCHEMA = "CREATE SCHEMA {schema} AUTHORIZATION {role}"
@@ -176,8 +177,12 @@ def _version(connection: Connection, tables: Tables) -> tuple[int | None, bool, 
 def _half_way(connection: Connection, tables: Tables) -> tuple[HalfWay, ...]:
     entries: dict[tuple[str, str], list[Entry]] = {}
     rows, _ = trust.read(connection, tables, compose("journal", tables.schema), locked=["journal"])
-    for migration_id, _, operation, *values in rows:
-        entries.setdefault((migration_id, operation), []).append(Entry(*values))
+    for migration_id, key, operation, *values in rows:
+        entry = Entry(*values)
+        known = key == migration_hash(migration_id) and operation in _OPERATIONS and entry.is_known
+        if not known:
+            raise _foreign_row(sql.Identifier(tables.schema, "journal"), migration_id, key)
+        entries.setdefault((migration_id, operation), []).append(entry)
     return tuple(HalfWay(*key, tuple(found)) for key, found in entries.items())
 
 
@@ -190,14 +195,25 @@ def _require_known(version: int | None, schema: str) -> None:
 
 
 def _require_ids(rows: Iterable[dict[str, Any]], schema: str) -> None:
-    """Refuse what yoyo's table lets in and no tool writes: a row that names no migration."""
+    """Refuse what yoyo's table lets in and no tool writes: a row without an id, or under the hash of another one."""
     for row in rows:
+        table = sql.Identifier(schema, "_yoyo_migration")
         if not row["migration_id"]:
-            name = sql.Identifier(schema, "_yoyo_migration").as_string()
+            name = table.as_string()
             raise HistoryError(
                 f"a row of {name} names no migration",
                 hint=f"DELETE FROM {name} WHERE coalesce(migration_id, '') = ''",  # noqa: S608  quoted, for people
             )
+        if row["migration_hash"] != migration_hash(row["migration_id"]):
+            raise _foreign_row(table, row["migration_id"], row["migration_hash"])
+
+
+def _foreign_row(table: sql.Identifier, migration_id: str, key: str) -> HistoryError:
+    where = sql.SQL("{} WHERE migration_hash = {}").format(table, sql.Literal(key)).as_string()
+    return HistoryError(
+        f"a row of {table.as_string()} for {migration_id} has values that no release writes",
+        hint=f"look at it: SELECT * FROM {where}; and restore it from a backup, or delete it",  # noqa: S608  for people
+    )
 
 
 def _in_application_order(rows: Iterable[dict[str, Any]]) -> tuple[Applied, ...]:
@@ -296,11 +312,13 @@ def install(connection: Connection, schema: str, history: History, *, owners: Co
         _require_writer(connection, schema)
         catch_up(connection, schema, owners)
         return _with_attempts(connection, schema, history)
+    from sqlmigrate.connection.committing import committed  # noqa: PLC0415  once in the life of a database
+
     exists = connection.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", [schema]).fetchone()
     what = "created" if history.version is None else "brought up to date"
     refused = f"the history cannot be {what} in schema {schema}"
     try:
-        with connection.transaction():
+        with committed(connection):
             if not exists:
                 connection.execute(new_schema(schema))
             if history.version is not None:

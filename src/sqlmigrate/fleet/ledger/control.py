@@ -17,6 +17,7 @@ from psycopg import ClientCursor, sql
 
 from sqlmigrate import connection, queries
 from sqlmigrate.connection import raised_in
+from sqlmigrate.connection.committing import committed
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
 from sqlmigrate.fleet.ledger.model import Entry, Head, RunRecord, busy, chosen, newest_first
@@ -226,7 +227,7 @@ def _install(session: Connection, tables: Tables) -> None:
     """Make the tables where there are none; raises HistoryError where the role may not, or they cannot be trusted."""
     [(schema, there)] = session.execute(queries.load("fleet")["is_there"]).fetchall()
     try:
-        with session.transaction():
+        with committed(session):
             if not schema:
                 session.execute(new_schema(SCHEMA))
             if not there:
@@ -245,7 +246,7 @@ def _write(session: Connection, tables: Tables, commands: Iterable[tuple[str, di
     cursor = ClientCursor(session)
     texts = [cursor.mogrify(queries.load("fleet")[name], values) for name, values in commands]
     if texts:
-        with session.transaction():
+        with committed(session):
             trust.hold(session, tables, _TABLES)
             session.execute("; ".join(texts).encode())
 

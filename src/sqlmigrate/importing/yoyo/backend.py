@@ -20,6 +20,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from sqlmigrate import config, connection, history, runlock
 from sqlmigrate.connection.address import require_only_connects
+from sqlmigrate.connection.committing import committed
 from sqlmigrate.engine.adopting import record
 from sqlmigrate.engine.apply import planned, require_conditions, with_losses
 from sqlmigrate.engine.wire.session import Options
@@ -237,7 +238,7 @@ class SqlmigrateBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo
 
     def _write(self, commands: Iterable[connection.Command]) -> None:
         try:
-            with self._writing(), self.connection.transaction():
+            with self._writing(), committed(self.connection):
                 history.hold(self.connection, self.options.schema, self.options.history_owners)
                 yoyo_tables.execute(self.connection, commands)
         except (psycopg.errors.UniqueViolation, psycopg.errors.DivisionByZero):
