@@ -154,7 +154,8 @@ def _finite(text: str) -> float:
 
 def _limited(text: str) -> int:
     """Take a number that PostgreSQL's bigint can hold; to print a larger one as a double may fail."""
-    if abs(number := int(text)) > _BIGINT:
+    # Python reads no more than 4,300 digits, and says so in words for programmers
+    if len(text) > len(str(-_BIGINT)) or abs(number := int(text)) > _BIGINT:
         raise ValueError(f"the number {text[:_SHOWN]} is too large")
     return number
 

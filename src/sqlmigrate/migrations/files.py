@@ -164,6 +164,8 @@ def _refuse_script(path: Path, name: str, names: Collection[str]) -> Problem | N
         return Problem("yoyo runs post-apply scripts after every apply; sqlmigrate does not: rename it", Place(path))
     if not name.isprintable() and any(map(_misleads, name)):
         return Problem(f"the file name {name!r} has characters that cannot be printed; rename it", Place(path.parent))
+    if name.startswith("-"):
+        return Problem("a command would take an id that begins with a hyphen for an option; rename it", Place(path))
     if name == ROLLBACK:
         return Problem("a file name without a stem gives no migration id", Place(path))
     if len(name) - len(".sql") > _MAX_ID:

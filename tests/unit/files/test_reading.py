@@ -249,7 +249,7 @@ def test_a_record_is_made():
     assert record(Kept, {"name": "a", "size": 1, "parts": (2,)}) == Kept("a", 1, (2,))
 
 
-@pytest.mark.parametrize("number", ["1e400", "-1e400", str(10**400), str(2**64)])
+@pytest.mark.parametrize("number", ["1e400", "-1e400", str(10**400), str(2**64), "9" * 5000])
 def test_a_number_that_no_report_could_hold_is_refused(tmp_path, number):
     path = tmp_path / "figures.json"
     path.write_text(f'{{"size": {number}}}', encoding="utf-8")

@@ -188,6 +188,7 @@ def test_a_dependency_in_another_folder_does_not_count(tmp_path):
         ("post-apply.py", "Python migrations are not run"),
         ("0001.a.rollback.sql", "there is no 0001.a.sql that this would roll back"),
         ("a.rollback.rollback.sql", "there is no a.rollback.sql that this would roll back"),
+        ("-n.sql", "a command would take an id that begins with a hyphen for an option; rename it"),
         (".rollback.sql", "a file name without a stem gives no migration id"),
     ],
 )
