@@ -147,7 +147,7 @@ def throwaway_server(
         base = Path(tempfile.mkdtemp(prefix="sqlm-", dir=_memory() if in_memory else SOCKET_PARENT))
         stack.enter_context(_watched("sandbox" if box.program else "pipe", base, wait=wait))
         base.chmod(0o711 if account.switch else 0o700)
-        host = base / "socket"
+        host = _socket(base)
         make_guarded(host, 0o700, account)
         cluster = clusters.Cluster(base / "data", binaries, account)
         rules = _rules(cluster.data_dir)
@@ -187,6 +187,10 @@ def _ask_to_stop(superuser_conninfo: str) -> None:
 
     with suppress(psycopg.OperationalError), psycopg.connect(superuser_conninfo, autocommit=True) as session:
         session.execute(f"COPY (SELECT) TO PROGRAM '{_STOP}'".encode())
+
+
+def _socket(base: Path) -> Path:
+    return base / "socket"
 
 
 def _rules(data_dir: Path) -> Path:
@@ -249,7 +253,8 @@ def _running(box: sandbox.Sandbox, cluster: clusters.Cluster, log: BinaryIO) -> 
     with ExitStack() as stack:
         stack.callback(os.close, over)
         try:
-            command = box.command(cluster.command, cluster.data_dir.parent, lasts)
+            base = cluster.data_dir.parent
+            command = box.command(cluster.command, base, [cluster.data_dir, _socket(base)], lasts)
             process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True,
                 pass_fds=(lasts,) if box.program else (), **cluster.account.subprocess_options(),
