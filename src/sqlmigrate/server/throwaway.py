@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STOP_SECONDS = 30.0
 _EVERYBODY = "local all all trust\nlocal replication all trust\n"  # what initdb writes
+_FIRST_WITH_PATTERNS = 16  # in pg_hba.conf
 _REMOVING: list[subprocess.Popen[bytes]] = []
 """Watchdogs that remove what a server has left, until somebody looks whether they are done."""
 MEMORY = Path("/dev/shm")  # noqa: S108 -- our folder in it is made by mkdtemp
@@ -176,7 +177,16 @@ def let_in(server: PrivateServer, names: Iterable[str]) -> None:
     """Let only these roles of a throw-away server in without a password, once it reads its settings anew.
 
     Whatever SQL can open a connection could come back as superuser otherwise: the server would not know it from us.
+    Raises ServerError for a name that pg_hba.conf would read as something else, so that nobody could come in, or all.
     """
+    names = list(names)
+    # a line break ends a rule, and a slash begins a regular expression, in quotes too
+    slash = server.binaries.major >= _FIRST_WITH_PATTERNS
+    if strange := [name for name in names if "\n" in name or (slash and name.startswith("/"))]:
+        raise ServerError(
+            f"the role {strange[0]!r} cannot own a throwaway database: pg_hba.conf does not take its name as it is",
+            hint="use a role whose name has no line break and does not begin with a slash",
+        )
     quoted = ",".join('"' + name.replace('"', '""') + '"' for name in names)
     _rules(server.data_dir).write_text(f"local all {quoted} trust\nlocal all all scram-sha-256\n", encoding="utf-8")
 
