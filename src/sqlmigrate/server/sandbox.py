@@ -44,14 +44,18 @@ class Sandbox:
     program: tuple[str, ...]
     says: str
 
-    def command(self, inside: Iterable[str | Path], base: Path, lasts: int) -> list[str | Path]:
-        """Return the command that runs another one, whose data and socket are below `base`.
+    def command(
+        self, inside: Iterable[str | Path], base: Path, writable: Iterable[Path], lasts: int
+    ) -> list[str | Path]:
+        """Return the command that runs another one, which sees `base` and writes to the folders of `writable` in it.
 
-        The open file `lasts` is held until all that runs in the sandbox has ended.
+        What lies beside them we read and write outside of the sandbox, so nobody in it may put a link there. The open
+        file `lasts` is held until all that runs in the sandbox has ended.
         """
         if not self.program:
             return [*inside]
-        return [*self.program, "--bind", base, base, "--sync-fd", str(lasts), "--", *inside]
+        folders = [argument for path in writable for argument in ("--bind", path, path)]
+        return [*self.program, *_read_only(base), *folders, "--sync-fd", str(lasts), "--", *inside]
 
 
 def around(binaries: Binaries, account: Account, readable: Iterable[Path] = ()) -> Sandbox:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STOP_SECONDS = 30.0
 _EVERYBODY = "local all all trust\nlocal replication all trust\n"  # what initdb writes
+_FIRST_WITH_PATTERNS = 16  # in pg_hba.conf
 _REMOVING: list[subprocess.Popen[bytes]] = []
 """Watchdogs that remove what a server has left, until somebody looks whether they are done."""
 MEMORY = Path("/dev/shm")  # noqa: S108 -- our folder in it is made by mkdtemp
@@ -147,7 +148,7 @@ def throwaway_server(
         base = Path(tempfile.mkdtemp(prefix="sqlm-", dir=_memory() if in_memory else SOCKET_PARENT))
         stack.enter_context(_watched("sandbox" if box.program else "pipe", base, wait=wait))
         base.chmod(0o711 if account.switch else 0o700)
-        host = base / "socket"
+        host = _socket(base)
         make_guarded(host, 0o700, account)
         cluster = clusters.Cluster(base / "data", binaries, account)
         rules = _rules(cluster.data_dir)
@@ -176,7 +177,16 @@ def let_in(server: PrivateServer, names: Iterable[str]) -> None:
     """Let only these roles of a throw-away server in without a password, once it reads its settings anew.
 
     Whatever SQL can open a connection could come back as superuser otherwise: the server would not know it from us.
+    Raises ServerError for a name that pg_hba.conf would read as something else, so that nobody could come in, or all.
     """
+    names = list(names)
+    # a line break ends a rule, and a slash begins a regular expression, in quotes too
+    slash = server.binaries.major >= _FIRST_WITH_PATTERNS
+    if strange := [name for name in names if "\n" in name or (slash and name.startswith("/"))]:
+        raise ServerError(
+            f"the role {strange[0]!r} cannot own a throwaway database: pg_hba.conf does not take its name as it is",
+            hint="use a role whose name has no line break and does not begin with a slash",
+        )
     quoted = ",".join('"' + name.replace('"', '""') + '"' for name in names)
     _rules(server.data_dir).write_text(f"local all {quoted} trust\nlocal all all scram-sha-256\n", encoding="utf-8")
 
@@ -187,6 +197,10 @@ def _ask_to_stop(superuser_conninfo: str) -> None:
 
     with suppress(psycopg.OperationalError), psycopg.connect(superuser_conninfo, autocommit=True) as session:
         session.execute(f"COPY (SELECT) TO PROGRAM '{_STOP}'".encode())
+
+
+def _socket(base: Path) -> Path:
+    return base / "socket"
 
 
 def _rules(data_dir: Path) -> Path:
@@ -249,7 +263,8 @@ def _running(box: sandbox.Sandbox, cluster: clusters.Cluster, log: BinaryIO) -> 
     with ExitStack() as stack:
         stack.callback(os.close, over)
         try:
-            command = box.command(cluster.command, cluster.data_dir.parent, lasts)
+            base = cluster.data_dir.parent
+            command = box.command(cluster.command, base, [cluster.data_dir, _socket(base)], lasts)
             process = subprocess.Popen(
                 command, stdout=log, stderr=log, start_new_session=True,
                 pass_fds=(lasts,) if box.program else (), **cluster.account.subprocess_options(),

@@ -28,7 +28,7 @@ STAND_IN = "sqlmigrate_superuser"
 TESTER = "sqlmigrate_tester"
 _RENAMER = "sqlmigrate_renamer"
 _FIRST_WITH_OWNED_PUBLIC = 150000
-_LOOK_INTERVAL = 0.002  # seconds
+_LOOK_INTERVAL, _READ_SECONDS = 0.002, 30.0
 _FIRST_WITH_CHECKED_GRANTS = 160000
 # Whoever is one of them reaches the files and programs of the server's account, or other servers.
 _REACHES_OUT = ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files", "pg_create_subscription"]
@@ -72,17 +72,25 @@ def lock_out(server: PrivateServer, conninfo: str, *, but: Iterable[str]) -> str
     """Let a superuser in with a password only, as everybody but some roles, and give his connection string with it.
 
     A function of a script that opens connections, such as dblink_connect_u(), comes from inside the server, as we do.
+    Raises ServerError where the server does not read its settings.
     """
     password = secrets.token_hex(16)
     with open_session(conninfo) as session:
         session.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(sql.Literal(password)))
         let_in(server, but)
         session.execute("SELECT pg_catalog.pg_reload_conf()")
+    _await_locked_out(conninfo)
+    return make_conninfo(conninfo, password=password)
+
+
+def _await_locked_out(conninfo: str) -> None:
+    """Wait until the server has read its settings, a moment later, and a password is asked for."""
+    end = time.monotonic() + _READ_SECONDS
     with suppress(ConnectionFailed):
-        while True:  # until the server has read it, a moment later
+        while time.monotonic() < end:
             with open_session(conninfo):
                 time.sleep(_LOOK_INTERVAL)
-    return make_conninfo(conninfo, password=password)
+        raise ServerError("the throwaway server does not read its settings, so its superuser is open to scripts")
 
 
 def _rename_superuser(server: PrivateServer) -> str:

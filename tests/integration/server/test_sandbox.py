@@ -157,6 +157,18 @@ def test_in_the_sandbox_there_are_no_files_but_those_that_the_server_needs(binar
 
 
 @needs_bubblewrap
+@pytest.mark.parametrize("name", ["data.hba", "data.conf", "data.log", "socket", "data", "new"])
+def test_in_the_sandbox_no_link_takes_the_place_of_what_is_read_and_written_outside(binaries, name):
+    with ephemeral(binaries=binaries, in_memory=True) as server:
+        base = server.data_dir.parent
+        said = program(server, f"cd ..; ln -s /etc/passwd l; mv -T l {name}; rm -f {name}; mv {name} moved; ls")
+        assert "Read-only file system" in "\n".join(said)
+        assert not any(path.is_symlink() for path in base.iterdir())
+        assert {path.name for path in base.iterdir()} == {"data", "data.conf", "data.hba", "data.log", "socket"}
+        assert program(server, "touch file && ls file ../socket/.s.PGSQL.5432") == ["../socket/.s.PGSQL.5432", "file"]
+
+
+@needs_bubblewrap
 def test_in_the_sandbox_the_environment_of_other_processes_cannot_be_read(binaries):
     with ephemeral(binaries=binaries, in_memory=True) as server:
         assert "denied" in " ".join(program(server, f"cat /proc/{os.getpid()}/environ"))

@@ -242,6 +242,23 @@ def test_a_script_cannot_name_the_tester(wanted):
     assert caught.value.hint == "give the role another name"
 
 
+@pytest.mark.parametrize("name", ["a\nb", 'x" trust\nlocal all all trust #', "/.*", "/["])
+def test_an_owner_whose_name_the_server_would_read_as_something_else_is_refused_at_once(binaries, name):
+    if name.startswith("/") and binaries.major < 16:
+        with shadow.opened(Wanted(owner=name)) as opened, opened.database() as database:
+            assert run(database, "SELECT current_user") == [(name,)]
+        return
+    with pytest.raises(ServerError, match="does not take its name") as caught, shadow.opened(Wanted(owner=name)):
+        raise AssertionError
+    assert caught.value.hint == "use a role whose name has no line break and does not begin with a slash"
+
+
+@pytest.mark.parametrize("name", ["+postgres", "all", "@x", "a,b", "#x", 'a"b', "a\\", "a\rb", " "])
+def test_other_names_of_owners_stand_for_themselves(name):
+    with shadow.opened(Wanted(owner=name)) as opened, opened.database() as database:
+        assert run(database, "SELECT current_user") == [(name,)]
+
+
 def test_the_owner_is_named_as_the_login_of_the_target_and_has_its_rights_short_of_superuser(binaries):
     target = facts(login="postgres", superuser=True, creates_roles=True, major=binaries.major, version="x")
     with shadow.opened(Wanted(target=target)) as opened, opened.database() as database:

@@ -119,6 +119,9 @@ def test_a_schema_of_the_system_is_no_tenants(refused):
     [
         ("t.jsonl", '{"name": "a"\n[]\n', "t.jsonl:1: not a JSON object"),
         ("t.csv", "name\na,geheim\n", "t.csv:2: there are more values than headings"),
+        ("t.csv", "name,url_env,url_env\na,A,B\n", "t.csv:1: a column appears twice in the heading"),
+        ("t.csv", "name,name,url_env\na,b,A\n", "t.csv:1: a column appears twice in the heading"),
+        ("t.jsonl", '{"name": "a"}\n{"name": "b", "url_env": "A", "url_env": "B"}\n', "t.jsonl:2: a key appears twice"),
         ("t.csv", 'name\n"a', "t.csv:1: not valid CSV: unexpected end of data"),
         ("t.yaml", "targets: {", "t.yaml:1:11: not valid YAML"),
     ],

@@ -47,6 +47,8 @@ def of_csv(path: Path, text: str) -> Rows:
         if "name" not in (reader.fieldnames or ()):  # it may be the first target, and show its password
             hint = "begin with a heading, such as name,url_env,schema,tags"
             raise refusal(Problem("the first line names no column 'name'", Place(path, 1), hint))
+        if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
+            raise refusal(Problem("a column appears twice in the heading", Place(path, 1), "keep one of them"))
         for values in reader:
             if "" in values:
                 raise refusal(Problem("there are more values than headings", Place(path, reader.line_num)))
@@ -65,7 +67,10 @@ def of_json_lines(path: Path, text: str) -> Rows:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_once)
+        except _TwiceError:
+            problems.append(Problem("a key appears twice in one object", Place(path, number), "keep one of them"))
+            continue
         except (ValueError, RecursionError):
             values = None
         if isinstance(values, dict):
@@ -74,6 +79,17 @@ def of_json_lines(path: Path, text: str) -> Rows:
             problems.append(Problem("not a JSON object", Place(path, number), 'print {"name": ..., "url_env": ...}'))
     refuse(problems)
     return of_values(path, found)
+
+
+class _TwiceError(ValueError):
+    """A key is there twice in an object, so it is not known which of its values is meant."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON; raises _TwiceError."""
+    if len(found := dict(pairs)) < len(pairs):
+        raise _TwiceError
+    return found
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
