@@ -270,8 +270,8 @@ class Worker:
         except (psycopg.Error, Error):
             return Changes()
         now = Tally(found).ids
-        gone = tuple(name for key, name in expected.items() if key not in now)
-        return Changes(gone, tuple(name for key, name in now.items() if key not in expected))
+        gone = tuple(name for key, name in expected.items() if now.get(key) != name)
+        return Changes(gone, tuple(name for key, name in now.items() if expected.get(key) != name))
 
     def look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
