@@ -340,7 +340,14 @@ class Worker:
 
     def _together(self, jobs: tuple[Job, ...]) -> None:
         """Run scripts in one transaction, from its BEGIN to its COMMIT."""
-        turn = RunTurn(jobs, self._listener(jobs[-1]), worker=self, expected=dict(self.tally.ids))
+        commands = (self.durability.command(job.script_run, None, several=False) for job in jobs)
+        turn = RunTurn(
+            jobs,
+            self._listener(jobs[-1]),
+            leave=next(filter(None, commands), None),
+            worker=self,
+            expected=dict(self.tally.ids),
+        )
         turn.begin()
         with self._undoing():
             for number, job in enumerate(jobs, 1):
