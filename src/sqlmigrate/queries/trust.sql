@@ -183,7 +183,7 @@ WHERE space.nspname = %s
   AND class.relname = ANY (%s::pg_catalog.name[])
 
 -- name: locked_by
--- who holds tables so that nobody may even read them; a prepared transaction stands with process id 0, and with its name as
+-- who holds tables in one of these modes, so that nobody may read or write them; a prepared transaction stands with process id 0, and with its name as
 -- the query
 SELECT DISTINCT coalesce(held.pid, 0) AS pid,
        coalesce(activity.usename, prepared.owner)::pg_catalog.text AS role,
@@ -205,7 +205,7 @@ LEFT JOIN pg_catalog.pg_locks AS own
 LEFT JOIN pg_catalog.pg_prepared_xacts AS prepared ON prepared.transaction = own.transactionid
 WHERE held.locktype = 'relation'
   AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-  AND held.mode = 'AccessExclusiveLock'
+  AND held.mode = ANY (%s::pg_catalog.text[])
   AND held.granted
   AND space.nspname = %s
   AND class.relname = ANY (%s::pg_catalog.name[])
