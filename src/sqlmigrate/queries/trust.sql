@@ -190,7 +190,7 @@ SELECT DISTINCT coalesce(held.pid, 0) AS pid,
        activity.application_name AS application,
        coalesce(pg_catalog.host(activity.client_addr), 'local') AS client,
        coalesce(activity.state, 'prepared') AS state,
-       extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(activity.xact_start, prepared.prepared))::pg_catalog.float8
+       extract(epoch FROM pg_catalog.statement_timestamp() - coalesce(activity.xact_start, prepared.prepared))::pg_catalog.float8
            AS transaction_seconds,
        coalesce(prepared.gid, pg_catalog.left(activity.query, 200)) AS query
 FROM pg_catalog.pg_locks AS held
