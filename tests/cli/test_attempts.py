@@ -87,3 +87,29 @@ def test_killed_interrupted_retried_and_failed_runs_are_told_by_the_next_one_and
         f"{len(rows)} attempts did not succeed: `sqlmigrate history --failed` shows them",
     ]
     assert sqlmigrate("history", "--failed", "--id", "a", "--last", "1").lines[-1] == "1 attempt"
+
+
+def test_a_run_that_has_only_lost_its_run_lock_is_not_told_as_rolled_back(project, target, sqlmigrate):
+    project.migration("a", "SELECT 1;")
+    sqlmigrate("apply", "--yes")
+    project.migration("b", "SELECT pg_sleep(6);")
+    session = target.connect()
+    with started("apply", "--yes") as process:
+        pid = wait_for_sleep(session)
+        target.connect_superuser().execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'sqlmigrate: run lock' AND datname = current_database()"
+        )
+        other = program("apply", "--yes", "--lock-timeout", "100ms", "--lock-budget", "100ms", "--json")
+        first = ended(process)
+
+    (told,) = [line for line in other.stderr.splitlines() if "was killed" in line]
+    assert re.search(
+        rf"was killed, or lost its run lock, in the apply of b(, .*)?; its session is still at work \(pid {pid}\)$",
+        told,
+    )
+    assert [(item["migration_id"], item["pid"]) for item in other.document["killed_runs"]] == [("b", pid)]
+    assert "applied b" in first.stdout
+    states = [row["state"] for row in sqlmigrate("history", "--failed", "--json").document["attempts"]]
+    assert "killed" not in states
+    assert "failed" in states

@@ -100,10 +100,14 @@ def _killed(event: events.KilledRunFound) -> str:
     where += f" (line {event.line})" if event.line else ""
     seen = f"last seen {event.seen:%H:%M:%S}" if event.seen and not event.half_way else ""
     parts = ", ".join(part for part in (where, seen) if part)
-    left = "it stands half way" if event.half_way else "its transaction was rolled back"
+    how, left = "was killed, or lost its server", "its transaction was rolled back"
+    if event.pid is not None:
+        how, left = "was killed, or lost its run lock", f"its session is still at work (pid {event.pid})"
+    elif event.half_way:
+        left = "it stands half way"
     return (
-        f"the run that {event.username or '?'}@{event.hostname or '?'} began {at} was killed, or lost its server, in "
-        f"the {event.operation} of {event.migration_id}{f', {parts}' if parts else ''}; {left}"
+        f"the run that {event.username or '?'}@{event.hostname or '?'} began {at} {how}, in the {event.operation} of "
+        f"{event.migration_id}{f', {parts}' if parts else ''}; {left}"
     )
 
 

@@ -289,7 +289,7 @@ def locked(
             attempts.begin(watcher, found)
         found = history.install(connection, options.schema, found, owners=options.history_owners)
         if attempts is not None:
-            attempts.begun(found, observer)
+            attempts.begun(connection, found, observer)
         yield lock, watcher, found
 
 

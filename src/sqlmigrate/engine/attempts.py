@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import history
+from sqlmigrate.engine.wire.session import application_name
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.events import Harm, KilledRunFound, LockRetry, Progress, ScriptFinished, ScriptStarted, ignore
 from sqlmigrate.history.attempts import Attempt, Writing
@@ -22,8 +23,9 @@ from sqlmigrate.runlock import aside
 from sqlmigrate.runlock.retry import CANCELED, RETRIED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from sqlmigrate.connection import Connection
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.engine.wire.session import Options
     from sqlmigrate.events import Event, Observer
@@ -60,8 +62,10 @@ class Attempts:
         if found.attempts and watcher.rest():
             self._sent = watcher.aside(self._begin(self._writing))
 
-    def begun(self, found: History, observer: Observer) -> None:
+    def begun(self, connection: Connection, found: History, observer: Observer) -> None:
         """Tell of runs that were killed, by what the history says of what they were to do.
+
+        Whether a session of theirs is still at work is asked in the worker's.
 
         A table that has just been made knows of none: that this run begins is written into it beside the first script.
         """
@@ -71,25 +75,40 @@ class Attempts:
         if rows is None:
             self._writing = None
             return
+        at_work = self._at_work(connection) if rows else {}
         for row in rows:
-            self._place(_Dead.read(row), found, observer)
+            self._place(_Dead.read(row), found, at_work, observer)
+
+    def _at_work(self, connection: Connection) -> Mapping[str, int]:
+        """Return the sessions that are still at work on a script, by the names that they have for it."""
+        from sqlmigrate.runlock.workers import workers  # noqa: PLC0415  few runs are killed
+
+        return {item.application: item.pid for item in workers(connection, self.options.schema) if item.is_busy}
 
     def _begin(self, writing: Writing) -> str:
         return writing.begin(self.plan.operation, [step.migration_id for step in self.plan.steps])
 
-    def _place(self, dead: _Dead, found: History, observer: Observer) -> None:
-        """Find out at which migration a run was killed; one that had done everything is forgotten."""
+    def _place(self, dead: _Dead, found: History, at_work: Mapping[str, int], observer: Observer) -> None:
+        """Find out at which migration a run was killed; one that had done everything is forgotten.
+
+        Where its session is still at work, it is told of as that, and again by the next run.
+        """
         where = dead.where(found)
         if where is None:
             self._write(lambda writing: writing.nothing(dead.dead_id))
             return
         stopped = found.half_way_of(where)
         statement, line = dead.statement_at(where, stopped)
-        self._write(lambda writing: writing.found(dead.dead_id, where, statement, line))
+        pid = at_work.get(application_name(where))
+        self._write(
+            lambda writing: (
+                writing.found(dead.dead_id, where, statement, line) if pid is None else writing.left(dead.dead_id)
+            )
+        )
         observer(
             KilledRunFound(
                 where, dead.operation, dead.began, dead.seen, dead.role, dead.username, dead.hostname, statement, line,
-                half_way=stopped is not None, history_run_id=dead.run_id,
+                half_way=stopped is not None, history_run_id=dead.run_id, pid=pid,
             )
         )  # fmt: skip
 

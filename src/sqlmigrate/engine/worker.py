@@ -270,8 +270,8 @@ class Worker:
         except (psycopg.Error, Error):
             return Changes()
         now = Tally(found).ids
-        gone = tuple(name for key, name in expected.items() if key not in now)
-        return Changes(gone, tuple(name for key, name in now.items() if key not in expected))
+        gone = tuple(name for key, name in expected.items() if now.get(key) != name)
+        return Changes(gone, tuple(name for key, name in now.items() if expected.get(key) != name))
 
     def look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
@@ -340,7 +340,14 @@ class Worker:
 
     def _together(self, jobs: tuple[Job, ...]) -> None:
         """Run scripts in one transaction, from its BEGIN to its COMMIT."""
-        turn = RunTurn(jobs, self._listener(jobs[-1]), worker=self, expected=dict(self.tally.ids))
+        commands = (self.durability.command(job.script_run, None, several=False) for job in jobs)
+        turn = RunTurn(
+            jobs,
+            self._listener(jobs[-1]),
+            leave=next(filter(None, commands), None),
+            worker=self,
+            expected=dict(self.tally.ids),
+        )
         turn.begin()
         with self._undoing():
             for number, job in enumerate(jobs, 1):

@@ -193,6 +193,8 @@ class KilledRunFound:
 
     `began` is when that run did, `seen` when it last said how far it was, which it does of a script that takes long.
     `statement` and `line` are where it was then or, if the script is `half_way`, where it stopped.
+    `pid` is a session that is still at work on it: that run has only lost its run lock, or its client has just been
+    killed, and what becomes of the script is not settled.
     """
 
     migration_id: str
@@ -206,3 +208,4 @@ class KilledRunFound:
     line: int | None = None
     half_way: bool = False
     history_run_id: str | None = None
+    pid: int | None = None

@@ -123,6 +123,10 @@ class Writing:
         values = {"id": dead_id, "migration_id": migration_id, "statement": statement, "line": line}
         return self._message(self._filled("place_dead", **values))
 
+    def left(self, dead_id: str) -> str:
+        """Leave a run to the next one, since its session is still at work."""
+        return self._message(self._filled("leave", id=dead_id))
+
     def nothing(self, dead_id: str) -> str:
         """Forget a run that had done all that it was to do."""
         return self._message(self._filled("drop", id=dead_id))

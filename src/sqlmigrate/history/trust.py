@@ -32,8 +32,13 @@ REMARKS = ("shared", "subscribed", "unlogged")
 _WRITTEN_ONLY = ("reference", "default", "check")
 """What runs only where a row is written: tables of other tools, which we only read, have it in many ways."""
 READ, WRITE = "ACCESS SHARE", "ROW EXCLUSIVE"
+_AGAINST = {
+    READ: ["AccessExclusiveLock"],
+    WRITE: ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"],
+}
+_HELD = "sqlmigrate_held"
 PATIENCE = 10_000
-"""How long, in milliseconds, a reader waits for tables that somebody holds so that nobody may read them.
+"""How long, in milliseconds, a reader or writer waits for tables that somebody holds against all others.
 
 A limit that the login has of its own counts instead.
 """
@@ -92,9 +97,18 @@ def require(connection: Connection, tables: Tables) -> Standing:
 
 def hold(connection: Connection, tables: Tables, locked: Collection[str]) -> None:
     """Raise the same under a lock that keeps the tables as they are until the transaction of the caller ends."""
+    parts = (f"SAVEPOINT {_HELD}", _LIMIT.format(PATIENCE), _lock(tables.schema, locked, WRITE), doubts(tables))
     with connection.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(f"{_lock(tables.schema, locked, WRITE)}; {doubts(tables)}".encode())
-        cursor.nextset()
+        try:
+            cursor.execute("; ".join(parts).encode())
+        except psycopg.errors.LockNotAvailable as error:
+            cursor.execute(f"ROLLBACK TO SAVEPOINT {_HELD}".encode())
+            [(own,)] = cursor.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchall()
+            if own != "0":
+                raise
+            raise _locked(connection, tables, locked, error.diag.message_primary or str(error), mode=WRITE) from error
+        for _ in parts[1:]:
+            cursor.nextset()
         _refuse(connection, tables, cursor.fetchall())
 
 
@@ -151,17 +165,22 @@ def read(
         return cursor.fetchall(), Standing(*stands)
 
 
-def _locked(connection: Connection, tables: Tables, names: Collection[str], why: str) -> HistoryError:
+def _locked(
+    connection: Connection, tables: Tables, names: Collection[str], why: str, *, mode: str = READ
+) -> HistoryError:
     """Return the error for tables that somebody keeps from everybody for too long, with who that is."""
     from sqlmigrate.events import Blocker  # noqa: PLC0415  slow, and nearly always nobody does
 
     with connection.cursor(row_factory=class_row(Blocker)) as cursor:
-        blockers = cursor.execute(queries.load("trust")["locked_by"], [tables.schema, list(names)]).fetchall()
+        blockers = cursor.execute(
+            queries.load("trust")["locked_by"], [_AGAINST[mode], tables.schema, list(names)]
+        ).fetchall()
     who = "".join(f"; blocked by {blocker}" for blocker in blockers)
     sessions = [f"pg_terminate_backend({blocker.pid})" for blocker in blockers if blocker.pid]
     hint = "run the command again when that has ended"
+    done = "read" if mode == READ else "written"
     return HistoryError(
-        f"the tables in schema {tables.schema} are locked, and could not be read: {why}{who}",
+        f"the tables in schema {tables.schema} are locked, and could not be {done}: {why}{who}",
         hint=f"{hint}; or end it, if you may, by {' and '.join(sessions)}" if sessions else hint,
     )
 

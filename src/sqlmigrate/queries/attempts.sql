@@ -37,6 +37,12 @@ SET migration_id = %(migration_id)s,
     steps = NULL
 WHERE id = %(id)s::pg_catalog.uuid
 
+-- name: leave
+UPDATE {schema}.script_attempts
+SET state = 'running',
+    ended_at = NULL
+WHERE id = %(id)s::pg_catalog.uuid
+
 -- name: seen
 UPDATE {schema}.script_attempts
 SET seen_at = pg_catalog.clock_timestamp(),

@@ -183,14 +183,14 @@ WHERE space.nspname = %s
   AND class.relname = ANY (%s::pg_catalog.name[])
 
 -- name: locked_by
--- who holds tables so that nobody may even read them; a prepared transaction stands with process id 0, and with its name as
+-- who holds tables in one of these modes, so that nobody may read or write them; a prepared transaction stands with process id 0, and with its name as
 -- the query
 SELECT DISTINCT coalesce(held.pid, 0) AS pid,
        coalesce(activity.usename, prepared.owner)::pg_catalog.text AS role,
        activity.application_name AS application,
        coalesce(pg_catalog.host(activity.client_addr), 'local') AS client,
        coalesce(activity.state, 'prepared') AS state,
-       extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(activity.xact_start, prepared.prepared))::pg_catalog.float8
+       extract(epoch FROM pg_catalog.statement_timestamp() - coalesce(activity.xact_start, prepared.prepared))::pg_catalog.float8
            AS transaction_seconds,
        coalesce(prepared.gid, pg_catalog.left(activity.query, 200)) AS query
 FROM pg_catalog.pg_locks AS held
@@ -205,7 +205,7 @@ LEFT JOIN pg_catalog.pg_locks AS own
 LEFT JOIN pg_catalog.pg_prepared_xacts AS prepared ON prepared.transaction = own.transactionid
 WHERE held.locktype = 'relation'
   AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-  AND held.mode = 'AccessExclusiveLock'
+  AND held.mode = ANY (%s::pg_catalog.text[])
   AND held.granted
   AND space.nspname = %s
   AND class.relname = ANY (%s::pg_catalog.name[])

@@ -8,8 +8,9 @@ from sqlmigrate.errors import ExecutionError, Interrupted
 from sqlmigrate.events import Event, LockRetry, Notice, NoticesLeftOut, ScriptFinished
 from sqlmigrate.migrations import migration_hash
 from support.runner import Runner, ids
-from support.sessions import is_there
+from support.sessions import beside, is_there, wait_for_sleep
 from support.twins import psql, written_plan
+from support.waiting import LONG
 
 # a deferred trigger that has itself called again at COMMIT; there it does what `DOES` says
 LATE = """
@@ -49,7 +50,7 @@ def test_a_row_that_goes_at_commit_is_missed(runner, conn, others, single_transa
     runner.write("a", late())
     if others:
         runner.write("b", "CREATE TABLE b ();")
-    with pytest.raises(ExecutionError, match="code that ran at COMMIT has changed it") as caught:
+    with pytest.raises(ExecutionError, match="code that ran at COMMIT, or another session, has changed it") as caught:
         runner.apply(single_transaction=single_transaction)
 
     assert caught.value.migration_id == "a"
@@ -115,7 +116,9 @@ def test_a_script_that_was_refused_at_commit_runs_again_before_it_is_committed(r
 @pytest.mark.parametrize("script", [RENAME, late(does=RENAME)], ids=["in the script", "at COMMIT"])
 def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
     runner.write("a", script)
-    with pytest.raises(ExecutionError, match=r"removed its own row|code that ran at COMMIT has changed it"):
+    with pytest.raises(
+        ExecutionError, match=r"removed its own row|code that ran at COMMIT, or another session, has changed it"
+    ):
         runner.apply()
 
     assert runner.told(ScriptFinished) == []
@@ -177,6 +180,33 @@ def test_all_rows_that_go_at_commit_are_named(runner):
     assert runner.applied() == ["zc"]
 
 
+def test_all_scripts_that_share_the_transaction_are_said_to_be_committed(runner, conn):
+    runner.write("a", late())
+    runner.write("b", "CREATE TABLE b ();")
+    with pytest.raises(
+        ExecutionError, match=r"a and b were committed together, but the history does not say that a is"
+    ):
+        runner.apply(single_transaction=True)
+
+    assert is_there(conn, "b")
+
+
+def test_the_row_is_named_that_another_session_gives_another_name(runner, database):
+    runner.write("a", "SELECT 1;")
+    runner.apply()
+    runner.write("b", "SELECT pg_sleep(2);")
+    with beside(runner.apply) as [run]:
+        session = database.connect()
+        wait_for_sleep(session)
+        session.execute("UPDATE sqlmigrate._yoyo_migration SET migration_id = 'x' WHERE migration_id = 'a'")
+        with pytest.raises(
+            ExecutionError, match=r"that a is applied and that x is rolled back: .* another session"
+        ) as caught:
+            run.result(LONG)
+
+    assert "`sqlmigrate mark a` and `sqlmigrate unmark x`" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("behind", [False, True])
 def test_the_row_of_another_migration_that_goes_at_commit_is_missed(runner, behind):
     runner.write("a", "SELECT 1;")
@@ -216,7 +246,9 @@ def test_the_row_of_another_migration_that_goes_outside_a_transaction_is_missed(
     runner.write("b", FORGETS.format(forget=FORGET.format("a")))
     if behind:
         runner.write("c", behind)
-    with pytest.raises(ExecutionError, match="does not say that a is applied: the script has changed it") as caught:
+    with pytest.raises(
+        ExecutionError, match="does not say that a is applied: the script, or another session, has changed it"
+    ) as caught:
         runner.apply()
 
     assert (caught.value.migration_id, caught.value.kept, type(caught.value)) == ("b", True, ExecutionError)
@@ -230,7 +262,9 @@ def test_a_rollback_outside_a_transaction_misses_the_row_of_another_migration_to
     runner.write("a", "SELECT 1;")
     runner.write("b", "SELECT 1;", FORGETS.format(forget=FORGET.format("a")))
     runner.apply()
-    with pytest.raises(ExecutionError, match="does not say that a is applied: the script has changed it") as caught:
+    with pytest.raises(
+        ExecutionError, match="does not say that a is applied: the script, or another session, has changed it"
+    ) as caught:
         runner.rollback()
 
     assert (caught.value.migration_id, caught.value.operation, caught.value.kept) == ("b", "rollback", True)

@@ -109,6 +109,18 @@ def test_one_that_sets_it_itself_is_made_durable_before_a_script_outside_a_trans
     assert told == ["ScriptFinished", "ScriptFinished", "MadeDurable", "ScriptFinished"]
 
 
+@pytest.mark.parametrize("options", [{}, {"durable": "each"}, {"single_transaction": True}], ids=str)
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_one_that_says_that_its_commit_does_not_wait_is_made_durable_at_the_end(waiting, options, names):
+    for name in names:
+        waiting.write(name, "SET synchronous_commit TO off;")
+
+    waiting.apply(**options)
+
+    assert left(waiting) == ([] if "single_transaction" in options else list(names))
+    assert waiting.told(MadeDurable) == [MadeDurable(tuple(names))]
+
+
 def test_where_there_are_foreign_tables_every_commit_waits(waiting, admin):
     admin.execute("CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing")
     admin.execute("CREATE FOREIGN TABLE away (n integer) SERVER nowhere")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.errors import UsageError
+from sqlmigrate.errors import HistoryError, UsageError
 from sqlmigrate.events import HalfWayForgotten
+from sqlmigrate.history import trust
 from sqlmigrate.plan import State, status
 from support.runner import ids
 from support.sessions import is_there
@@ -118,3 +119,23 @@ def test_what_another_migration_has_in_its_journal_stays(runner, conn):
     runner.unmark("a")
 
     assert journal(conn) == [("apply", 1, 1, "done"), ("apply", 2, 2, "failed")]
+
+
+@pytest.mark.parametrize("mode", ["SHARE", "EXCLUSIVE"])
+def test_a_history_that_somebody_locks_against_writers_is_not_waited_for_without_end(
+    runner, database, monkeypatch, mode
+):
+    monkeypatch.setattr(trust, "PATIENCE", 200)
+    runner.write("a", "SELECT 1;")
+    runner.write("b", "SELECT 1;")
+    runner.apply(to="a")
+    holder = database.holding(f"LOCK TABLE sqlmigrate._yoyo_migration, sqlmigrate.applied IN {mode} MODE")
+    for work in (runner.mark, runner.unmark):
+        with pytest.raises(HistoryError, match=r"are locked, and could not be written: .*; blocked by") as caught:
+            work("b" if work == runner.mark else "a")
+        assert caught.value.message.count("blocked by pid") == 1
+        assert (caught.value.hint or "").endswith(f"by pg_terminate_backend({holder.info.backend_pid})")
+
+    assert runner.applied() == ["a"]
+    holder.rollback()
+    assert runner.mark("b") == ["b"]

@@ -298,7 +298,7 @@ class Stepper:
         return (item for item in takewhile(lambda item: item.number <= last, statements) if item.number >= first)
 
     def _finish(self, last: int) -> None:
-        """Write the history row and empty the journal, in one transaction."""
+        """Write the history row and empty the journal, in one transaction; again where somebody locks the history."""
         job = self.sender.job
         if self._block:
             raise ExecutionError(
@@ -315,7 +315,15 @@ class Stepper:
             )
         first = [*job.trusted, *([] if job.half_way else [job.claim])]
         finish = (BEGIN, *BACK_TO_LOGIN, *first, *job.finish, self.journal.clear(), COMMIT)
-        self.sender.finish(self.context.turn, *map(Step, finish))
+
+        def work() -> None:
+            try:
+                self.sender.finish(self.context.turn, *map(Step, finish))
+            except ExecutionError:
+                undo(self.sender.connection)
+                raise
+
+        self.context.retrying(work)
 
     def _note(self, statement: Statement | None, error: ExecutionError) -> None:
         """Write a failed statement that left nothing behind into the journal, for `status` to show."""

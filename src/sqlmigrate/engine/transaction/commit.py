@@ -134,7 +134,7 @@ class Turn:
         if error is None or failed is None or self.state is State.CONFIRMED:
             return
         if failed.purpose is Purpose.TRUST and error.sqlstate == _DIVISION_BY_ZERO:
-            raise _not_looked_up(self.job, "somebody has changed what its tables do")
+            raise _not_looked_up(self, self.job, "somebody has changed what its tables do")
         job = self.job if failed.purpose is Purpose.TRUST else self._unconfirmed.get(failed)
         if job is not None:
             raise _unconfirmed(job, error, self)
@@ -230,19 +230,27 @@ def _unconfirmed(job: Job, error: psycopg.Error, turn: Turn) -> ExecutionError:
     """Report that the history does not say what was committed, or that it could not be asked."""
     said = server_message(error.diag, str(error))
     if said.sqlstate != _DIVISION_BY_ZERO:
-        return _not_looked_up(job, said.message)
+        return _not_looked_up(turn, job, said.message)
     found = turn.changes()
     if not found.gone and not found.back:  # by now it is as it should be, or it cannot be read
         ours = (job.migration_id,)
         found = Changes(gone=ours) if job.operation == "apply" else Changes(back=ours)
     by, of = ("code that ran at COMMIT", "a deferred trigger") if job.transactional else ("the script", "a procedure")
     return ExecutionError(
-        f"it was committed, but the history does not say {_should_say(found)}: {by} has changed it",
+        f"{_committed(turn)}, but the history does not say {_should_say(found)}: {by}, or another session, has changed "
+        "it",
         migration_id=job.migration_id,
         place=job.place,
-        hint=f"look for {of} that writes the history's tables; then {_to_mend(found)} corrects the history",
+        hint=f"look for {of}, or somebody else, that writes the history's tables; then {_to_mend(found)} corrects the "
+        "history",
         kept=True,
     )
+
+
+def _committed(turn: Turn) -> str:
+    """Say what was committed: of several scripts all of them, though an error stands at one."""
+    ids = [job.migration_id for job in turn.jobs]
+    return "it was committed" if len(ids) == 1 else f"{_list(ids)} were committed together"
 
 
 def _should_say(found: Changes) -> str:
@@ -260,7 +268,7 @@ def _list(ids: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _not_looked_up(job: Job, reason: str) -> ExecutionError:
-    message = f"it was committed, but whether the history says so could not be looked up: {reason}"
+def _not_looked_up(turn: Turn, job: Job, reason: str) -> ExecutionError:
+    message = f"{_committed(turn)}, but whether the history says so could not be looked up: {reason}"
     hint = "`sqlmigrate status` shows what is recorded"
     return ExecutionError(message, migration_id=job.migration_id, place=job.place, hint=hint, kept=True)

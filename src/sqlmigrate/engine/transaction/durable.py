@@ -55,27 +55,25 @@ class Durability:
     unanswered: tuple[str, ...] = ()
     _flushed: float = field(default_factory=time.monotonic)
 
-    @property
-    def _is_wanted(self) -> bool:
-        own = self.info.synchronous_commit
-        return self.options.durable == "end" and self.info.may_flush and own != _OFF
-
     def command(self, script: ScriptRun, following: ScriptRun | None, *, several: bool) -> Command | None:
         """Return what is sent behind a script: what leaves its flush, or looks whether the script has; None for one.
 
         The flush is left to a later COMMIT only where no effect outside could be ahead of it: neither the script's own
-        nor, before it is durable, that of the one that follows.
+        nor, before it is durable, that of the one that follows. Where every COMMIT waits, a script may still say that
+        its own does not.
         """
-        if not several or not self._is_wanted:
+        asked, own = queries.load("durable"), self.info.synchronous_commit
+        if not self.info.may_flush or own == _OFF:
             return None
+        sets_it = may_set_synchronous_commit(script.script)
+        keep = Command(asked["keep"], (own,), Purpose.FLUSH)
+        if not several or self.options.durable != "end":
+            return keep if sets_it else None
         late = time.monotonic() - self._flushed > AT_MOST_SECONDS
         may = not late and _is_plain(script) and following is not None and _is_plain(following)
-        may = may and not may_set_synchronous_commit(script.script)
+        may = may and not sets_it
         self.at_risk = self.at_risk or may
-        asked, own = queries.load("durable"), self.info.synchronous_commit
-        if may:
-            return Command(asked["leave"], (own, str(AT_MOST_SECONDS)), Purpose.FLUSH)
-        return Command(asked["keep"], (own,), Purpose.FLUSH)
+        return Command(asked["leave"], (own, str(AT_MOST_SECONDS)), Purpose.FLUSH) if may else keep
 
     def must_be_made_before(self, job: Job, before: Turn | None) -> bool:
         """Tell whether what was committed must be made durable before a job begins; the COMMIT of `before` may do."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _UNIQUE_VIOLATION, _DIVISION_BY_ZERO, _ACTIVE_TRANSACTION = "23505", "22012", "25001"
 # a table, column or right that is gone, a trigger, or what a CHECK or rule of somebody else's says
 _CHANGED = ("42", "3F", "39", "P0", "23", "55")
+_LOCKED = "55P03"  # somebody else keeps a lock on a table
 _OF_THE_CONNECTION = "08"  # a class of SQLSTATE
 _ISOLATION = "write `-- sqlmigrate: isolation=LEVEL` in the first lines: the history row is written before the script"
 
@@ -225,7 +226,8 @@ def _own_failure(job: Job, purpose: Purpose | None, said: ServerMessage) -> Erro
             message = f"the settings of the script could not be made: {message}"
         case _:
             message = f"the history row could not be written: {message}"
-            hint = _leave_out(job) if (said.sqlstate or "").startswith(_CHANGED) else None
+            is_changed = (said.sqlstate or "").startswith(_CHANGED) and said.sqlstate != _LOCKED
+            hint = _leave_out(job) if is_changed else None
             hint = _LEFT_BEHIND if said.sqlstate == _UNIQUE_VIOLATION and "_seq_" in said.message else hint
     return ExecutionError(message, migration_id=job.migration_id, server=said, place=place, hint=hint)
 

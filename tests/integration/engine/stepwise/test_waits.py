@@ -173,3 +173,19 @@ def test_what_a_block_defers_to_its_end_waits_for_its_lock_as_all_else_does(runn
         assert ids(run.result(LONG)) == ["a"]
 
     assert conn.execute("TABLE c").fetchall() == [(1,)]
+
+
+def test_a_history_that_somebody_locks_at_the_end_of_a_script_is_waited_for(runner, conn, database, short_pauses):
+    runner.write("a", "SELECT 1;")
+    runner.apply()
+    runner.write("b", f"{OUTSIDE}CREATE TABLE b ();\n")
+    holder = database.holding("LOCK TABLE sqlmigrate._yoyo_migration IN SHARE ROW EXCLUSIVE MODE")
+    error = half_way(lambda: runner.apply(lock_timeout=100, lock_budget=0))
+    assert "leaves them out" not in error.hint
+    with beside(lambda: runner.apply(lock_timeout=100, lock_budget=60_000)) as [run]:
+        wait_until(lambda: runner.told(LockRetry))
+        holder.rollback()
+        assert ids(run.result(LONG)) == ["b"]
+
+    assert is_there(conn, "b")
+    assert journal(conn) == []
