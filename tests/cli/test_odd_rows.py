@@ -80,15 +80,6 @@ def test_a_row_of_the_journal_that_no_release_writes_is_named(lived_in, admin, s
     assert admin.execute(looked_at).fetchall()
 
 
-def test_a_row_under_the_hash_of_another_id_is_named(lived_in, admin, sqlmigrate):
-    admin.execute("INSERT INTO sqlmigrate._yoyo_migration VALUES ('other', '2_b', now())")
-
-    outcome = sqlmigrate("status")
-
-    assert outcome.status == 1
-    assert 'a row of "sqlmigrate"."_yoyo_migration" for 2_b has values that no release writes' in outcome.stderr
-
-
 def test_a_history_under_another_name_is_told(lived_in, admin, sqlmigrate):
     admin.execute("ALTER SCHEMA sqlmigrate RENAME TO moved")
 
