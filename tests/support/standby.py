@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
+
 from sqlmigrate.server import PrivateServer, find_program
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, wait_until_ready, write_settings
 from sqlmigrate.server.places import SOCKET_PARENT, make_guarded
-from support.waiting import LONG
+from support.sessions import beside
+from support.waiting import LONG, wait_until
 
 UNSAFE = {"fsync": "off", "full_page_writes": "off", "max_prepared_transactions": "2"}  # as many as the primary
 
@@ -46,3 +49,23 @@ def standby_of(primary: PrivateServer) -> Iterator[PrivateServer]:
         stack.callback(process.wait, LONG)
         stack.callback(process.terminate)
         yield wait_until_ready(cluster, host, alive=lambda: process.poll() is None)
+
+
+def wait_until_commits_wait(conninfo: str) -> None:
+    """Wait until a COMMIT waits for a synchronous standby that is not there; where it waits, it is canceled.
+
+    PostgreSQL's checkpointer lets the others know that there is one to wait for, a moment after SHOW says so.
+    """
+    with psycopg.connect(conninfo, autocommit=True) as session, psycopg.connect(conninfo, autocommit=True) as admin:
+        pid = session.info.backend_pid
+        session.execute("SET synchronous_commit TO on")
+        waits = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'SyncRep'"
+
+        def one_waits() -> bool:
+            with beside(lambda: session.execute("SELECT pg_logical_emit_message(true, 'test', '')")) as [commit]:
+                wait_until(lambda: commit.done() or admin.execute(waits, [pid]).fetchone() is not None)
+                if found := not commit.done():
+                    admin.execute("SELECT pg_cancel_backend(%s)", [pid])
+            return found
+
+        wait_until(one_waits)

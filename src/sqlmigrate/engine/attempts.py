@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlmigrate import history
+from sqlmigrate.connection import silence
 from sqlmigrate.engine.wire.session import application_name
 from sqlmigrate.errors import Error, ExecutionError
 from sqlmigrate.events import Harm, KilledRunFound, LockRetry, Progress, ScriptFinished, ScriptStarted, ignore
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sqlmigrate.runlock.blockers import Watcher
 
 _FIRST_SEEN, _SEEN_LEAST = 1.0, 60.0  # seconds between two notes of how far a run is; they double
+_AFTER_STOP_SECONDS = 1.0  # the cancelled statement has been waited for already
 
 
 @dataclass(slots=True)
@@ -125,7 +127,8 @@ class Attempts:
         except BaseException as stop:
             is_ours = isinstance(stop, KeyboardInterrupt)
             why = str(stop) or (None if is_ours else type(stop).__name__)
-            self._add("interrupted" if is_ours else "failed", error=why, ends=True)
+            within = _AFTER_STOP_SECONDS if is_ours else silence.LOOK_UP_SECONDS
+            self._add("interrupted" if is_ours else "failed", error=why, ends=True, within=within)
             raise
         self.end()
 
@@ -191,21 +194,34 @@ class Attempts:
             ends=True,
         )
 
-    def _add(self, state: str, *, ends: bool = False, migration_id: str | None = None, **known: Any) -> None:
+    def _add(
+        self,
+        state: str,
+        *,
+        ends: bool = False,
+        migration_id: str | None = None,
+        within: float = silence.LOOK_UP_SECONDS,
+        **known: Any,
+    ) -> None:
         name = migration_id or self._now.migration_id
         values: dict[str, Any] = {"seconds": max(time.monotonic() - self._began, 0.0) if self._began else 0.0, **known}
         attempt = replace(
             self._now, state=state, migration_id=name, operation=self.plan.operation,
             harm=self._harm.pop(name or "", None), **values,
         )  # fmt: skip
-        self._write(lambda writing: writing.add(attempt, ends=ends))
+        self._write(lambda writing: writing.add(attempt, ends=ends), within)
 
-    def _write(self, text: Callable[[Writing], str]) -> None:
-        """Write, once the watcher's question is answered; it takes a moment, and nothing fails for it."""
-        if self._writing is None or self._lock is None or (self._watcher is not None and not self._watcher.rest()):
+    def _write(self, text: Callable[[Writing], str], within: float = silence.LOOK_UP_SECONDS) -> None:
+        """Write, once the watcher's question is answered; it takes a moment, and nothing fails for it.
+
+        Each of the two answers is waited for so many seconds, the second only where the first one has come.
+        """
+        if self._writing is None or self._lock is None:
+            return
+        if self._watcher is not None and not self._watcher.rest(within):
             return
         if not self._lock.closed and aside.send(self._lock, text(self._writing)):
-            aside.answered(self._lock)
+            aside.answered(self._lock, within)
 
     def end(self) -> None:
         """Say that the run is over; it waits, so that nothing of the run goes on when its caller does."""

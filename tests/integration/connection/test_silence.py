@@ -30,12 +30,16 @@ from support.network import CLIENT, SERVER, Network
 from support.runner import Runner, ids
 from support.seeds import SeedFiles
 from support.sessions import SLEEPING, is_there, wait_for_row
+from support.standby import wait_until_commits_wait
 from support.waiting import LONG, stretched, wait_until
 
 PROMISED = 30.0  # seconds, for the locks on the server and for the answer of the client
 AT_SIGNAL = 8.0
 NOT_KNOWN = "whether it was rolled back is not known"
-THERE = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = %s"
+THERE = """
+SELECT count(*) FROM pg_stat_activity
+WHERE client_addr = %s AND (state <> 'idle' OR pid IN (SELECT pid FROM pg_locks))
+"""  # one that has waited for a lock until its own limit is given up later: it had something to say, and holds nothing
 LEFT = "SELECT datname, application_name, state, wait_event FROM pg_stat_activity WHERE client_addr = %s"
 IDLE = "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = %s"
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
@@ -115,7 +119,7 @@ class Phase:
 
 
 class Lab:
-    """All phases; `began` is when nothing got through any more, `gone` when the server had forgotten all of us."""
+    """All phases; nothing got through from `began` on, and the server held nothing for us any more from `gone` on."""
 
     def __init__(self, server: PrivateServer, net: Network, folder: Path, stack: ExitStack) -> None:
         self.server, self.net, self.folder, self.stack = server, net, folder, stack
@@ -256,7 +260,8 @@ def start_commits(lab: Lab) -> None:
     lab.ready.append(is_before_commit)
 
     phase = lab.phase("answer", "SET synchronous_commit TO on;\nCREATE TABLE a ();")
-    _set_standby(phase, "nobody")  # a COMMIT waits for it
+    _set_standby(phase, "nobody")
+    wait_until_commits_wait(lab.server.conninfo())
     lab.pool.submit(phase.work, phase.far.apply)
     lab.ready.append(lambda phase=phase: phase.is_at(IN_COMMIT))
     lab.later.append(lambda phase=phase: _set_standby(phase, ""))

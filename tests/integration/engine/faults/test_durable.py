@@ -31,7 +31,7 @@ from support.command import ended, started
 from support.proxy import Proxy
 from support.runner import Runner, ids
 from support.sessions import beside, wait_for_blocked, wait_for_row
-from support.standby import standby_of
+from support.standby import standby_of, wait_until_commits_wait
 from support.waiting import LONG, wait_until
 
 _WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"
@@ -92,16 +92,21 @@ class Fragile:
         try:
             with self.admin() as admin:
                 if how == "sync":
-                    admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-                    admin.execute("SELECT pg_reload_conf()")
+                    self.configure("SET synchronous_standby_names = 'nobody'")
+                    wait_until_commits_wait(self.admin_conninfo)
+                    self.configure("SET synchronous_standby_names = '*'")
                 wait_for_row(admin, "SELECT pid FROM pg_stat_replication WHERE sync_state = %s", how)
             yield
         finally:
             if not self.is_there():
                 self.begin()
-            with self.admin() as admin:
-                admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
-                admin.execute("SELECT pg_reload_conf()")
+            self.configure("RESET synchronous_standby_names")
+
+    def configure(self, command: str) -> None:
+        with self.admin() as admin:
+            admin.execute("SET synchronous_commit TO local")
+            admin.execute(f"ALTER SYSTEM {command}")
+            admin.execute("SELECT pg_reload_conf()")
 
     def is_there(self) -> bool:
         with suppress(psycopg.OperationalError), self.admin():
@@ -150,17 +155,12 @@ def runner(fragile, tmp_path, monkeypatch) -> Iterator[Runner]:
 def no_standby(fragile: Fragile) -> Iterator[Callable[[], None]]:
     """Let every COMMIT wait for a standby that is not there for a block; gives what ends that."""
 
-    def configure(command: str) -> None:
-        with fragile.admin() as admin:
-            admin.execute("SET synchronous_commit TO local")
-            admin.execute(f"ALTER SYSTEM {command}")
-            admin.execute("SELECT pg_reload_conf()")
-
     def comes() -> None:
-        configure("RESET synchronous_standby_names")
+        fragile.configure("RESET synchronous_standby_names")
 
-    configure("SET synchronous_standby_names = 'nobody'")
+    fragile.configure("SET synchronous_standby_names = 'nobody'")
     try:
+        wait_until_commits_wait(fragile.admin_conninfo)
         yield comes
     finally:
         comes()
