@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
@@ -67,15 +67,23 @@ def at_server_of(conninfo: str, session: psycopg.Connection[Any]) -> str:
     return make_conninfo(conninfo, host=info.host, hostaddr=address, port=info.port)
 
 
-def cluster_of(session: psycopg.Connection[Any]) -> int | None:
-    """Return the identifier of the cluster that a session is in, which its standbys share; None where it is not told.
+class Home(NamedTuple):
+    """Where the data of a session are; a standby that takes the place of its primary has the same.
 
-    It keeps an open transaction usable.
+    `cluster` is its system identifier, None where the server does not tell it; `database` is the oid of the database,
+    which keeps it under another name, and which another one of the same name does not have.
     """
+
+    cluster: int | None
+    database: int
+
+
+def home_of(session: psycopg.Connection[Any]) -> Home:
+    """Ask where the data of a session are; it keeps an open transaction usable."""
     asked = queries.load("connection")
-    allowed = session.execute(asked["identifiable"]).fetchone()
-    row = session.execute(asked["identifier"]).fetchone() if allowed and allowed[0] else None
-    return row[0] if row else None
+    allowed, database = session.execute(asked["identifiable"]).fetchone() or (False, 0)
+    row = session.execute(asked["identifier"]).fetchone() if allowed else None
+    return Home(row[0] if row else None, database)
 
 
 def meant(conninfo: str) -> str:

@@ -37,7 +37,8 @@ SELECT CASE WHEN pg_catalog.current_setting('sqlmigrate.mark', true) OPERATOR(pg
        END
 
 -- name: identifiable
-SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'),
+       (SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
 
 -- name: identifier
 SELECT system_identifier FROM pg_catalog.pg_control_system()

@@ -13,7 +13,7 @@ from psycopg import pq
 
 from sqlmigrate import queries
 from sqlmigrate.connection import connect, settle, silence
-from sqlmigrate.connection.address import at_server_of, cluster_of, is_starting
+from sqlmigrate.connection.address import at_server_of, home_of, is_starting
 from sqlmigrate.errors import ConnectionFailed, HistoryError
 from sqlmigrate.events import Blocked, Blocker
 from sqlmigrate.runlock import aside
@@ -23,6 +23,7 @@ from sqlmigrate.runlock.progress import Followed, at_work
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlmigrate.connection.address import Home
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.events import Harm, Observer
     from sqlmigrate.migrations import ScriptRun
@@ -51,7 +52,7 @@ class Watcher:
     network or the server's host may be gone; the system cannot tell that of the worker while its server takes nothing.
     Where worker and server wait for each other, something between swallows what they say: after the same time the
     watcher ends the worker's session, so that its locks are gone.
-    `conninfo` leads to the worker's server, or to another one by the time that is lost; `cluster` is that of the
+    `conninfo` leads to the worker's server, or to another one by the time that is lost; `home` is that of the
     worker, None where it is not known.
     """
 
@@ -61,7 +62,7 @@ class Watcher:
     worker_pid: int
     observer: Observer
     limits: Limits = field(default_factory=Limits)
-    cluster: int | None = None
+    home: Home | None = None
     blockers: tuple[Blocker, ...] = ()
     unreachable: bool = False
     _script: Followed = field(default_factory=Followed)
@@ -282,14 +283,14 @@ class Watcher:
         """Ask in another session once the lost one has ended; None where that cannot be done yet, or not be trusted.
 
         The server that was lost is asked first. Where it is not there, or is no primary any more, the connection string
-        may lead to a standby that has taken its place: it is asked where it is surely of the same `cluster`. What has
-        become a standby meanwhile may not have everything yet, and what is in another cluster knows nothing: an address
-        may lead elsewhere by now.
+        may lead to a standby that has taken its place: it is asked where it surely has the same `home`. What has become
+        a standby meanwhile may not have everything yet, and what is in another cluster or database knows nothing: an
+        address may lead elsewhere by now, and a name may be that of another database.
         """
         if self.unreachable or not silence.is_reachable(self._address):
             return None
         deadline = time.monotonic() + _SETTLED_SECONDS
-        places = [self._here] if self.cluster is None else [self._here, self.conninfo]
+        places = [self._here] if self.home is None or self.home.cluster is None else [self._here, self.conninfo]
         for where in places:
             try:
                 return self._asked_at(where, deadline, ask)
@@ -316,13 +317,13 @@ class Watcher:
                 time.sleep(0.1)  # after a crash, it recovers
 
     def _require_successor(self, other: Session) -> None:
-        is_same = self.cluster is None or cluster_of(other) == self.cluster
+        is_same = self.home is None or home_of(other) == self.home
         if not is_same or not _is_primary(other):
             raise _NotTheOneError
 
 
 class _NotTheOneError(ConnectionFailed):
-    """A server is a standby, or of another cluster."""
+    """A server is a standby, or of another cluster, or the database is another one by now."""
 
     def __init__(self) -> None:
         """Say so."""
@@ -335,7 +336,7 @@ def watched(conninfo: str, lock: RunLock, worker: Session, pid: int, observer: O
 
     `pid` is its server process.
     """
-    watcher = Watcher(conninfo, lock.connection, worker, pid, observer, cluster=lock.cluster)
+    watcher = Watcher(conninfo, lock.connection, worker, pid, observer, home=lock.home)
     worker.meanwhile = watcher.look
     try:
         yield watcher

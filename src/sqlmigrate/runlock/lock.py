@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 
 from sqlmigrate import queries
 from sqlmigrate.connection import session, settle
-from sqlmigrate.connection.address import at_server_of, cluster_of
+from sqlmigrate.connection.address import at_server_of, home_of
 from sqlmigrate.connection.early import Early
 from sqlmigrate.connection.poolers import is_pooled, refuse_transaction_pooler
 from sqlmigrate.connection.silence import SECONDS, is_farewell, is_readable, limited
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from psycopg.errors import Diagnostic
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.connection.address import Home
     from sqlmigrate.connection.silence import Session
     from sqlmigrate.events import BatchesOfOthers, Observer
 
@@ -40,10 +41,10 @@ _NAME = "sqlmigrate: run lock"
 
 
 class RunLock:
-    """A held run lock; ask `require` before each migration. `cluster` is where it is held, None where not known."""
+    """A held run lock; ask `require` before each migration. `home` is where it is held, None where not known."""
 
-    def __init__(self, connection: Session, cluster: int | None = None) -> None:
-        self.connection, self.cluster = connection, cluster
+    def __init__(self, connection: Session, home: Home | None = None) -> None:
+        self.connection, self.home = connection, home
         self._ended = False
         connection.add_notice_handler(self._listen)
 
@@ -116,18 +117,18 @@ def held(
         with limited(connection, SECONDS):
             settle(connection)
         pid = _acquire(connection, lock_key(schema), wait, observer, how_far)
-        cluster = None
+        home = None
         if worker is not None:
             with limited(worker, SECONDS), limited(connection, SECONDS):  # as above
                 _require_seen(pid, worker, lock_key(schema))
-                cluster = _cluster(connection)
-        yield RunLock(connection, cluster)
+                home = _home(connection)
+        yield RunLock(connection, home)
 
 
-def _cluster(connection: Session) -> int | None:
-    """Return the cluster that we are in; some services do not tell it, though they let everybody ask."""
+def _home(connection: Session) -> Home | None:
+    """Return where we are; some services do not tell the cluster, though they let everybody ask."""
     try:
-        return cluster_of(connection)
+        return home_of(connection)
     except psycopg.Error:
         if connection.closed:
             raise

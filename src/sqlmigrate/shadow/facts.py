@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection.address import cluster_of
+from sqlmigrate.connection.address import home_of
 from sqlmigrate.errors import ConnectionFailed
 from sqlmigrate.shadow.model import TargetFacts
 from sqlmigrate.shadow.settings import read_settings
@@ -34,7 +34,7 @@ def read_facts(connection: Connection) -> TargetFacts:
     if found is None:  # pragma: no cover  a session is always in a database and has a login
         raise ConnectionFailed("the server did not say who and where we are")
     found = replace(found, member_of=frozenset(found.member_of), settings=read_settings(connection))
-    return replace(found, system_identifier=cluster_of(connection))
+    return replace(found, system_identifier=home_of(connection).cluster)
 
 
 def kinship(one: TargetFacts, other: TargetFacts) -> Kinship:

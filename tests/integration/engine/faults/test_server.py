@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from fixtures.postgres import MEMORY
 from sqlmigrate.engine import Result
 from sqlmigrate.errors import Error, ExecutionError
-from sqlmigrate.server import PrivateServer, ensure_database, shared
+from sqlmigrate.server import PrivateServer, drop_database, ensure_database, shared
 from sqlmigrate.server.account import server_account
 from sqlmigrate.server.cluster import Cluster, launch
 from sqlmigrate.server.postmaster import is_alive, running
@@ -121,6 +121,42 @@ def test_another_cluster_is_not_asked_what_became_of_a_commit(crashing, database
             runner.apply()
 
         assert is_there(witness, "third")
+
+
+def test_another_database_of_the_same_name_is_not_asked_what_became_of_a_commit(database, tmp_path):
+    """A database may be put in the place of ours in mid-run, as when a backup is restored."""
+    name, old, here = database.name, f"{database.name}_old", database.server.conninfo()
+
+    def replaced(_: Message) -> Then:
+        with psycopg.connect(here, autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            wait_until(lambda: renamed(admin))
+        ensure_database(database.server, name=name, owner="migrator")
+        return Then.CUT
+
+    def renamed(admin: psycopg.Connection) -> bool:
+        with suppress(psycopg.errors.ObjectInUse):
+            admin.execute(f"ALTER DATABASE {name} RENAME TO {old}")
+            return True
+        return False
+
+    with Proxy(database.server.host, database.server.port, record=True) as proxy:
+        runner = Runner(make_conninfo(database.conninfo, host=proxy.host, port=proxy.port), tmp_path)
+        for migration in ("first", "second"):
+            proxy.reset()
+            runner.write(migration, f"CREATE TABLE {migration} ();")
+            runner.apply()
+        last = max(item.number for item in proxy.trace if (item.session, item.direction) == (1, TO_CLIENT))
+        proxy.reset()
+        runner.write("third", "CREATE TABLE third ();")
+        proxy.at(1, TO_CLIENT, last - 3, replaced)  # when it is committed, and nobody has said so
+        try:
+            with pytest.raises(ExecutionError, match=r"lost at COMMIT; whether it happened is not known"):
+                runner.apply()
+            with psycopg.connect(database.server.conninfo(old)) as witness:
+                assert is_there(witness, "third")
+        finally:
+            drop_database(database.server, old)
 
 
 def test_a_crash_in_a_batch_takes_that_one_alone_back(pinging_beside, crashing, tmp_path):
