@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ROW_WIDTH = 200
 _SAY_AGAIN = 30.0  # seconds
-_SEEDS = "seed data"  # what runs without a migration
+_SEEDS, _OTHERS = "seed data", "this command"  # without a migration: seeds run again, and `unmark` may wait, too
 _DONE = {"apply": "applied", "rollback": "rolled back"}
 
 
@@ -68,7 +68,7 @@ def drawer(output: Output) -> events.Observer:
                 _draw_rows(output, event)
             case events.Blocked():
                 for blocker in event.blockers:
-                    what = f"{event.migration_id or _SEEDS} waits for" if blocker.direct else "  behind that,"
+                    what = f"{event.migration_id or _OTHERS} waits for" if blocker.direct else "  behind that,"
                     output.progress(printable(f"  {what} {blocker}"))
             case events.KilledRunFound():
                 output.progress(printable(_killed(event)))

@@ -173,7 +173,7 @@ class Blocker:
 class Blocked:
     """A statement waits for a lock that others hold; behind them stand those that they wait for themselves.
 
-    Without a migration it is one that writes seed data.
+    Without a migration it is one of ours that writes seed data, or into the history.
     """
 
     migration_id: str | None

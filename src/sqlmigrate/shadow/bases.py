@@ -383,6 +383,9 @@ def _calls_ask(found: Clocks, session: Connection, calls: set[str]) -> bool:
 
 
 def _is_configured(data: Path) -> bool:
-    """Tell whether ALTER SYSTEM has set something, which would count from the next start on."""
-    text = read_bytes(data / "postgresql.auto.conf", anywhere=True).decode(errors="replace")
+    """Tell whether ALTER SYSTEM has set something, which would count from the next start on, or somebody else has."""
+    try:
+        text = read_bytes(data / "postgresql.auto.conf", anywhere=True).decode(errors="replace")
+    except OSError:
+        return True
     return not all(_OURS.fullmatch(line) for line in text.splitlines())

@@ -117,7 +117,7 @@ def test_a_script_that_was_refused_at_commit_runs_again_before_it_is_committed(r
 def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
     runner.write("a", script)
     with pytest.raises(
-        ExecutionError, match=r"removed its own row|code that ran at COMMIT, or another session, has changed it"
+        ExecutionError, match=r"has removed its row from there|or another session, has changed it"
     ):
         runner.apply()
 

@@ -291,6 +291,20 @@ def test_what_is_larger_than_the_cache_may_become_is_not_kept(data, tmp_path):
     assert list(store.place.iterdir()) == []
 
 
+def test_folders_in_one_another_without_end_are_not_kept(store, data):
+    """Whoever runs programs on the server's account can make them, even so many that no path leads to the last one."""
+    (data / "d").mkdir()
+    for _ in range(3000):
+        (data / "above").mkdir()
+        (data / "d").rename(data / "above" / "d")
+        (data / "above").rename(data / "d")
+    try:
+        with pytest.raises(NotKept, match="nested more deeply"):
+            keep(store, data)
+    finally:
+        subprocess.run(["rm", "-rf", "d"], check=True, cwd=data)
+
+
 @pytest.mark.parametrize("state", [0, 2, 5, 6], ids=["starting", "recovery", "recovering", "running"])
 def test_a_server_that_was_not_shut_down_is_not_kept(store, tmp_path, state):
     with pytest.raises(NotKept, match="shut down"):

@@ -282,7 +282,7 @@ def _transaction(job: Job, options: Options, last: Piece | None, *, risky: bool)
         gone = literal(history.claim_is_gone(options.schema, job.migration_id))
         yield do_block(
             f"    IF (\n{gone}\n    ) THEN\n"
-            "        RAISE EXCEPTION 'the script removed its own row from the history';\n"
+            "        RAISE EXCEPTION 'the script, or a trigger on the history, has removed its row from there';\n"
             "    END IF;\n"
         )
     yield lines([*back_to_script(job.script, options), COMMIT, OURS, _ENCODING])

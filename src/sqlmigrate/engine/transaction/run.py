@@ -102,10 +102,10 @@ def run_in_transaction(
         )
     if any(step.rows != 1 for step in after if step.purpose is Purpose.COMPLETE):
         raise ExecutionError(
-            "the script removed its own row from the history, so it was rolled back",
+            "the script, or a trigger on the history, has removed its row from there, so it was rolled back",
             migration_id=job.migration_id,
             place=job.place,
-            hint="a migration must not touch the history's tables; see `sqlmigrate unmark`",
+            hint="nothing else may change the history's tables; see `sqlmigrate unmark`",
         )
     turn.flushes = not any(step.rows for step in after if step.purpose is Purpose.FLUSH)
 

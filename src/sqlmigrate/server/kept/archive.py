@@ -38,6 +38,7 @@ _ZEROS = bytes(8192)
 _HELPERS = 1  # threads beside ours
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DEPTH = 20  # of folders, of which a server makes five; os.fwalk calls itself for each
 _LEFT_OUT = frozenset({"postmaster.opts"})
 _CONTROL = "global/pg_control"
 _STATE = slice(16, 20)  # of pg_control: DBState, behind the system identifier and two version numbers
@@ -84,6 +85,8 @@ def pack(directory: Path, manifest: Manifest, out: BinaryIO, *, owner: int, most
     writer.write(MARK)
     for base, folders, files, descriptor in os.fwalk(directory, follow_symlinks=False):
         where = PurePosixPath(os.path.relpath(base, directory))
+        if len(where.parts) > _DEPTH:
+            raise NotKept("its folders are nested more deeply than PostgreSQL's")
         for name in sorted(folders):
             writer.folder(str(where / name), os.stat(name, dir_fd=descriptor, follow_symlinks=False))
         for name in sorted(files):

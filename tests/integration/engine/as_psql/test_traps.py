@@ -175,7 +175,7 @@ def test_a_script_that_takes_its_row_out_of_the_history_is_stopped_by_psql_too(r
     done = psql(database, written_plan(runner))
 
     assert done.returncode == 3
-    assert "the script removed its own row from the history" in done.stderr
+    assert "has removed its row from there" in done.stderr
     assert not is_there(conn, "a")
     assert not is_there(conn, "b")
 
