@@ -19,10 +19,15 @@ ORDER BY 1
 
 -- name: sequences
 SELECT pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename),
+       schemaname,
+       sequencename,
        last_value,
-       increment_by < 0
+       start_value,
+       increment_by
 FROM pg_catalog.pg_sequences
-WHERE last_value IS NOT NULL
+WHERE pg_catalog.has_sequence_privilege(
+          (pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename))::pg_catalog.regclass::pg_catalog.oid,
+          'SELECT')
   AND schemaname <> ALL (%(leave_out)s::pg_catalog.text[])
 
 -- name: objects
