@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Item = tuple[str, str, str]
     """Who may do what by whom: grantee (empty for PUBLIC), one letter (with * where it may be passed on), grantor."""
 
-LISTS = ("acl", "row type acl")
+LISTS = ("acl", "row type acl", "multirange type acl")
 """The properties that hold an access control list."""
 CREATE, MAINTAIN = "C", "m"
 _FIRST_WITH_MAINTAIN = 17
@@ -21,7 +21,7 @@ _ORDER = "arwdDxtXUCTcsAm"  # ACL_ALL_RIGHTS_STR of PostgreSQL's utils/acl.h
 _NAME = r'"(?:[^"]|"")*"|[^"=/]*'
 _ITEM = re.compile(rf"({_NAME})=([A-Za-z*]*)/({_NAME})")
 _RIGHT = re.compile(r"[A-Za-z]\*?")
-_SAFE = re.compile(r"\w+")
+_SAFE = re.compile(r"\w+", re.ASCII)
 
 
 def knows_maintain(major: int) -> bool:
@@ -50,6 +50,23 @@ def collapse(items: Iterable[Item]) -> tuple[str, ...]:
             for (grantee, grantor), letters in rights.items()
         )
     )
+
+
+def requoted(acl: Value) -> Value:
+    """Return a list with its names quoted as ours are.
+
+    Whether PostgreSQL quotes a letter that is not ASCII depends on the server's version, system and locale.
+    """
+    if not isinstance(acl, tuple):
+        return acl
+    return tuple(sorted(map(_requoted, acl)))
+
+
+def _requoted(item: str) -> str:
+    if (match := _ITEM.fullmatch(item)) is None:
+        return item
+    grantee, rights, grantor = match.groups()
+    return f"{_quoted(_plain(grantee))}={rights}/{_quoted(_plain(grantor))}"
 
 
 def renamed(acl: Value, name: Callable[[str], str]) -> tuple[str, ...]:

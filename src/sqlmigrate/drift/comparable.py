@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlmigrate.drift import versions
-from sqlmigrate.drift.acl import CREATE, LISTS, collapse, explode, renamed, without
+from sqlmigrate.drift.acl import CREATE, LISTS, collapse, explode, renamed, requoted, without
 from sqlmigrate.drift.naming import DEFAULT_PRIVILEGES, schema_of
 from sqlmigrate.schema import TABLE, Name, Schema, Value
 
@@ -45,7 +45,7 @@ def comparable(live: Live, replayed: Replayed) -> tuple[Schema, Schema]:
 
     def shared(schema: Schema) -> Objects:
         return {
-            versions.called(name, found): versions.common(name, _plain(name, found, replayed), majors)
+            versions.called(name, found): versions.common(name, _plain(name, _requoted(found), replayed), majors)
             for name, found in schema.objects.items()
             if name.kind not in _OUTSIDE and versions.is_common(name, found, majors)
         }
@@ -104,6 +104,11 @@ class _Platform:
         return whole not in self._relations and any(
             Name(kind, whole) in self._files for kind in ("table", "view", "materialized view", "foreign table", "type")
         )
+
+
+def _requoted(found: Properties) -> Properties:
+    lists = {key: requoted(found[key]) for key in LISTS if key in found}
+    return {**found, **lists} if lists else found
 
 
 def _plain(name: Name, found: Properties, replayed: Replayed) -> Properties:

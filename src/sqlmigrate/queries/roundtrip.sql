@@ -19,10 +19,15 @@ ORDER BY 1
 
 -- name: sequences
 SELECT pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename),
+       schemaname,
+       sequencename,
        last_value,
-       increment_by < 0
+       start_value,
+       increment_by
 FROM pg_catalog.pg_sequences
-WHERE last_value IS NOT NULL
+WHERE pg_catalog.has_sequence_privilege(
+          (pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename))::pg_catalog.regclass::pg_catalog.oid,
+          'SELECT')
   AND schemaname <> ALL (%(leave_out)s::pg_catalog.text[])
 
 -- name: objects
@@ -130,7 +135,8 @@ ORDER BY 1
 -- name: holds
 -- What PostgreSQL casts by itself loses nothing (pg_cast.castcontext), but for these, and by casts of its own: others do
 -- what their authors like. Nor does what has the same bytes (castmethod) or is written out, if no script is `styled`, so
--- that it changes how that is done.
+-- that it changes how that is done. What gets lost on the way back counts, too: 24:00 of a time that became an interval, and
+-- spaces at the end, which a character without a length keeps and its casts do not.
 -- Within one type, no modifier or the same one loses nothing; of those whose modifier is a length or number of digits, a
 -- greater one. That of an interval is its fields and digits; that of a numeric its precision and its scale, of 11 bits with
 -- a sign.
@@ -161,7 +167,11 @@ SELECT CASE
                     ('pg_catalog.date'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.timestamptz'::pg_catalog.regtype::pg_catalog.oid),
                     ('pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.regclass'::pg_catalog.regtype::pg_catalog.oid),
                     ('character varying'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.regclass'::pg_catalog.regtype::pg_catalog.oid),
-                    ('timestamp'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.timestamptz'::pg_catalog.regtype::pg_catalog.oid)) THEN false
+                    ('timestamp'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.timestamptz'::pg_catalog.regtype::pg_catalog.oid),
+                    ('pg_catalog.time'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.interval'::pg_catalog.regtype::pg_catalog.oid),
+                    ('pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.bpchar'::pg_catalog.regtype::pg_catalog.oid),
+                    ('character varying'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.bpchar'::pg_catalog.regtype::pg_catalog.oid))
+                OR (%(old)s::pg_catalog.oid = 'pg_catalog.bpchar'::pg_catalog.regtype::pg_catalog.oid AND %(old_modifier)s = -1) THEN false
            ELSE (%(new)s::pg_catalog.oid IN ('pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid, 'character varying'::pg_catalog.regtype::pg_catalog.oid)
                  AND NOT %(styled)s
                  AND pg_catalog.current_setting('extra_float_digits')::integer > 0)

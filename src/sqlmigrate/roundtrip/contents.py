@@ -27,7 +27,8 @@ class Rows:
 class Contents:
     """The rows of tables and the last values of sequences, by qualified names; `falling` sequences count down.
 
-    `objects` are digests of large objects, by their oids.
+    A sequence that is at its start has none; of one that was set, and has given out nothing since, it is the value
+    before the one that comes next. `objects` are digests of large objects, by their oids.
     """
 
     tables: Mapping[str, Rows]
@@ -84,8 +85,19 @@ def read_contents(connection: Connection, *, leave_out: Collection[str] = ()) ->
         connection.execute("SET LOCAL row_security TO off")
         tables = {shown: _digest(connection, *names) for shown, *names in found}
         objects: dict[str, str] = dict(connection.execute(asked["objects"]).fetchall())
-    falling = frozenset(name for name, _, falls in sequences if falls)
-    return Contents(tables, {name: value for name, value, _ in sequences}, falling, objects)
+    positions = {shown: _position(connection, *rest) for shown, *rest in sequences}
+    falling = frozenset(shown for shown, *_, increment in sequences if increment < 0)
+    return Contents(tables, {name: at for name, at in positions.items() if at is not None}, falling, objects)
+
+
+def _position(
+    connection: Connection, schema: str, name: str, last: int | None, start: int, increment: int
+) -> int | None:
+    if last is not None:
+        return last
+    query = sql.SQL(queries.load("roundtrip")["position"]).format(sequence=sql.Identifier(schema, name))
+    row: Any = connection.execute(query).fetchone()
+    return None if row[0] == start else row[0] - increment
 
 
 def _digest(connection: Connection, schema: str, table: str, columns: list[str]) -> Rows:

@@ -131,6 +131,23 @@ def test_default_privileges_that_were_there_before_are_one_difference_and_no_mor
     ]
 
 
+def test_default_privileges_of_before_count_for_any_role_and_any_type(drifting, conn, new_role):
+    readers = new_role("NOLOGIN", "ärzte")
+    conn.execute(
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {readers};"
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO {readers} WITH GRANT OPTION;"
+        "ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM PUBLIC"
+    )
+    drifting.write("0001.a", "CREATE TABLE a (); CREATE SEQUENCE s; CREATE TYPE r AS RANGE (subtype = float8)")
+    drifting.apply()
+
+    assert [line.partition(":")[0] for line in lines(drifting.find(shadow_url=None))] == [
+        "+ default privileges for role migrator in schema public on sequences",
+        "+ default privileges for role migrator in schema public on tables",
+        "+ default privileges for role migrator on types",
+    ]
+
+
 def test_default_privileges_that_a_migration_sets_hold_from_there_on(drifting, new_role, conn):
     reader = new_role("NOLOGIN", "reader")
     drifting.write("0001.a", "CREATE TABLE a ()")

@@ -216,6 +216,10 @@ def test_the_connection_limit_of_a_database_is_there_in_a_copy(project, throwawa
 
 
 EXTENSION = "CREATE EXTENSION citext; GRANT EXECUTE ON FUNCTION citext_eq TO reader;"
+WITHOUT_CAST = "ALTER EXTENSION citext DROP CAST (citext AS text); DROP CAST (citext AS text);"
+CAST = "CREATE CAST (citext AS text) WITHOUT FUNCTION AS {};"
+AS_TEXT = "cast (public.citext AS pg_catalog.text)"
+AS_BEFORE = "ALTER EXTENSION citext ADD CAST (citext AS text);"
 
 
 @pytest.mark.parametrize(
@@ -229,6 +233,33 @@ EXTENSION = "CREATE EXTENSION citext; GRANT EXECUTE ON FUNCTION citext_eq TO rea
         ("REVOKE EXECUTE ON FUNCTION citext_eq FROM reader;", "GRANT EXECUTE ON FUNCTION citext_eq TO reader;", []),
         ("COMMENT ON TYPE citext IS 'x';", "SELECT 1;", ["~ type public.citext: comment none -> x"]),
         ("CREATE EXTENSION hstore;", "DROP EXTENSION hstore;", []),
+        ("DROP EXTENSION citext;", EXTENSION, []),
+        (
+            WITHOUT_CAST,
+            "SELECT 1;",
+            [f"- {AS_TEXT}: context implicit, method without function, part of extension citext"],
+        ),
+        (WITHOUT_CAST, CAST.format("IMPLICIT") + AS_BEFORE, []),
+        (
+            WITHOUT_CAST,
+            CAST.format("ASSIGNMENT") + AS_BEFORE,
+            [f"~ {AS_TEXT}: context implicit -> assignment"],
+        ),
+        (
+            WITHOUT_CAST,
+            CAST.format("IMPLICIT"),
+            [f"~ {AS_TEXT}: part of extension citext -> none"],
+        ),
+        (
+            "ALTER EXTENSION citext DROP FUNCTION citext_eq(citext, citext);",
+            "SELECT 1;",
+            ["~ function public.citext_eq(public.citext,public.citext): part of extension citext -> none"],
+        ),
+        (
+            "CREATE TYPE mood AS ENUM ('sad'); ALTER EXTENSION citext ADD TYPE mood;",
+            "SELECT 1;",
+            ["+ type public.mood: form enum, labels sad, part of extension citext"],
+        ),
     ],
 )
 def test_what_belongs_to_an_extension_is_compared_too(project, throwaway_shadow, script, undo, differences):

@@ -467,6 +467,26 @@ def test_a_sequence_that_starts_again_is_seen(project, throwaway_shadow):
     assert [str(change) for change in found.data] == ["sequence public.log_id_seq: at its start, was at 2"]
 
 
+@pytest.mark.parametrize(
+    ("sample", "script", "says"),
+    [
+        ("ALTER SEQUENCE tickets RESTART WITH 700;", "ALTER SEQUENCE tickets RESTART;", "at its start, was at 699"),
+        ("SELECT setval('tickets', 700, false);", "SELECT setval('tickets', 9, false);", "at 8, was at 699"),
+        ("SELECT setval('tickets', 700);", "SELECT setval('tickets', 700, false);", "at 699, was at 700"),
+        ("SELECT setval('tickets', 700, false);", "SELECT setval('tickets', 699);", None),
+        ("SELECT setval('tickets', 700, false);", "SELECT nextval('tickets');", None),
+    ],
+)
+def test_the_position_of_a_sequence_counts_before_it_has_given_out_a_value(
+    project, throwaway_shadow, sample, script, says
+):
+    project.file("samples/1.sql", sample)
+    found = one(project, throwaway_shadow, script, "SELECT 1;", ground="CREATE SEQUENCE tickets;")
+
+    assert found.verdict is (Verdict.NOT_RESTORED if says else Verdict.EXACT)
+    assert [str(change) for change in found.data] == ([f"sequence public.tickets: {says}"] if says else [])
+
+
 def test_rows_of_a_column_that_come_back_are_not_a_loss(project, throwaway_shadow):
     project.migration("0", "CREATE TABLE log (id int, what text);", rollback="DROP TABLE log;")
     project.file("samples/1.sql", "INSERT INTO log VALUES (1, 'a'), (2, NULL);")

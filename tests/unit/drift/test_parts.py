@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrate.drift.acl import collapse, explode, renamed, without
+from sqlmigrate.drift.acl import collapse, explode, renamed, requoted, without
 from sqlmigrate.drift.ignoring import without as ignoring
 from sqlmigrate.drift.naming import rename, schema_of
 from sqlmigrate.drift.privileges import DefaultPrivileges, Key, Right, before
@@ -27,11 +27,22 @@ TABLES = Schema(
     [
         ("=r/me", "me=arwdDxtm/me"),
         ('"odd ""one"""=r*w/"x=y/z"', "me=X/me"),
+        ('"ärzte"=r/me', "Me_1=r/me"),
         (),
     ],
 )
 def test_a_list_comes_back_as_it_was(acl):
     assert collapse(explode(acl)) == tuple(sorted(acl))
+
+
+def test_names_are_quoted_alike_whatever_a_server_quotes():
+    written = ('"ärzte"=r/"ärzte"', "=r/me")
+
+    assert requoted(("=r/me", "ärzte=r/ärzte")) == requoted(written) == written
+
+
+def test_an_item_without_rights_stays():
+    assert requoted(("=/ärzte",)) == ('=/"ärzte"',)
 
 
 def test_two_roles_that_become_one_have_the_rights_of_both():

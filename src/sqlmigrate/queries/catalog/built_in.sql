@@ -228,6 +228,37 @@ WHERE d.deptype = 'e'::pg_catalog."char"
   AND d.objid >= 16384::pg_catalog.oid
   AND pg_catalog.age(item.since) <= pg_catalog.age(%(since)s::pg_catalog.xid)
 
+-- name: belonging
+-- how many objects belong to extensions, and the sum of their oids: other numbers where one has come or gone
+SELECT pg_catalog.count(*),
+       coalesce(pg_catalog.sum(d.objid::pg_catalog.int8), 0)::pg_catalog.int8
+FROM pg_catalog.pg_depend AS d
+WHERE d.deptype = 'e'::pg_catalog."char"
+
+-- name: members_of
+-- the units of what belongs to extensions, with the extension and its version; an array goes with what it is of
+SELECT e.oid::pg_catalog.int8,
+       e.extversion,
+       (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8
+FROM pg_catalog.pg_extension AS e
+JOIN pg_catalog.pg_depend AS d
+  ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid
+ AND d.refobjid = e.oid
+WHERE d.deptype = 'e'::pg_catalog."char"
+  AND (d.classid <> 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid
+       OR NOT EXISTS (SELECT FROM pg_catalog.pg_type AS element WHERE element.typarray = d.objid))
+
+-- name: part_of
+-- which of these units belong to an extension, and to which
+SELECT (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8,
+       e.extname::pg_catalog.text
+FROM pg_catalog.pg_extension AS e
+JOIN pg_catalog.pg_depend AS d
+  ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid
+ AND d.refobjid = e.oid
+WHERE d.deptype = 'e'::pg_catalog."char"
+  AND (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8 = ANY (%(units)s::pg_catalog.int8[])
+
 -- name: are_members
 SELECT (d.classid::pg_catalog.int8 << 32) | d.objid::pg_catalog.int8
 FROM pg_catalog.pg_depend AS d
