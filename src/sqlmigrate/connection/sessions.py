@@ -15,7 +15,7 @@ from psycopg.waiting import Ready, Wait
 
 from sqlmigrate import queries
 from sqlmigrate.connection import silence
-from sqlmigrate.connection.address import is_starting, shown_host
+from sqlmigrate.connection.address import is_starting, require_endable_files, shown_host
 from sqlmigrate.connection.answers import Cursor, odd_answer, typed_row
 from sqlmigrate.connection.conninfo import UNTOLD, as_option
 from sqlmigrate.connection.times import take_all_times
@@ -101,6 +101,7 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
     is for a look at one that has been silent already.
     """
     given = conninfo_to_dict(conninfo)
+    require_endable_files(conninfo)
     options = client_limits(given)
     if seconds is not None:
         options["connect_timeout"] = str(seconds)
