@@ -186,15 +186,18 @@ def test_a_signal_that_python_loses_comes_again(number, status, word, run):
     assert (done.returncode, done.stderr) == (status, "")
 
 
+@pytest.mark.parametrize("command", [("status",), ("backfill", "status")])
 @pytest.mark.parametrize(("number", "status", "word"), SIGNALS)
-def test_a_command_that_only_reads_says_that_nothing_was_changed(target, project, sqlmigrate, number, status, word):
+def test_a_command_that_only_reads_says_that_nothing_was_changed(
+    target, project, sqlmigrate, command, number, status, word
+):
     project.tables("a")
     assert sqlmigrate("apply").status == 0
     watcher, holder = target.connect(), target.connect()
     holder.execute("BEGIN")
     holder.execute("LOCK sqlmigrate._yoyo_migration")
     waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    with started("status") as process:
+    with started(*command) as process:
         wait_until(lambda: watcher.execute(waits).fetchone(), timeout=20)
         process.send_signal(number)
         outcome = ended(process)

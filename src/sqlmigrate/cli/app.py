@@ -61,6 +61,7 @@ _ONLY_THROWN_AWAY = "only throwaway databases were written to, and they have bee
 _WRITE_ONLY_THERE = {"drift", "dump", "review", "roundtrip"}
 _ONLY_READ = {"cache", "completion", "config", "explain", "history", "info", "plan", "stats", "status", "validate"}
 _ONLY_READ |= {f"fleet {name}" for name in ("drift", "plan", "report", "runs", "status")}
+_ONLY_READ |= {"backfill status", "seed check", "seed diff"}
 _NO_TEXT_STATES = {"22021", "22P05"}
 _NOT_TEXT = (
     "a name, comment or definition in the database cannot be read as UTF-8 (SHOW server_encoding; SQL_ASCII lets any "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import pq
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate import queries
 from sqlmigrate.errors import ConfigError
@@ -46,6 +47,7 @@ def resolved(conninfo: str) -> dict[str, str]:
 
     Raises ConfigError in libpq's words, such as for a service that no file defines.
     """
+    require_endable_files(conninfo)
     begun = pq.PGconn.connect_start(make_conninfo(conninfo, **_STOP).encode())
     try:
         reason = begun.error_message.decode(errors="replace").strip()
@@ -55,6 +57,30 @@ def resolved(conninfo: str) -> dict[str, str]:
     finally:
         begun.finish()
     return {name: value for name, value in found.items() if "password" not in name and "secret" not in name}
+
+
+def require_endable_files(conninfo: str) -> None:
+    """Raise ConfigError for a service file or passfile that libpq would read for ever, and no signal would end that.
+
+    It opens a pipe before it looks what it is, and reads a service file that is a device to its end.
+    """
+    given = conninfo_to_dict(conninfo)
+    services = os.environ.get("PGSERVICEFILE") or "~/.pg_service.conf"
+    if given.get("service") or os.environ.get("PGSERVICE"):
+        _require_endable(Path(services), "the service file", device=False)
+    passfile = given.get("passfile") or os.environ.get("PGPASSFILE") or f"~/{_PASSFILE}"
+    _require_endable(Path(str(passfile)), "the passfile", device=True)
+
+
+def _require_endable(path: Path, what: str, *, device: bool) -> None:
+    try:
+        mode = path.expanduser().stat().st_mode
+    except (OSError, ValueError, RuntimeError):  # libpq says it, or does without
+        return
+    is_endless = stat.S_ISCHR(mode) and not device and path != Path(os.devnull)
+    if stat.S_ISFIFO(mode) or is_endless:
+        message = f"{what} is a {'device' if is_endless else 'pipe'}, not a file: libpq might never come to its end"
+        raise ConfigError(message, hint="write it to a file that nobody else can read (chmod 600)")
 
 
 def at_server_of(conninfo: str, session: psycopg.Connection[Any]) -> str:

@@ -15,14 +15,14 @@ from psycopg.waiting import Ready, Wait
 
 from sqlmigrate import queries
 from sqlmigrate.connection import silence
-from sqlmigrate.connection.address import is_starting, shown_host
+from sqlmigrate.connection.address import is_starting, require_endable_files, shown_host
 from sqlmigrate.connection.answers import Cursor, odd_answer, typed_row
 from sqlmigrate.connection.conninfo import UNTOLD, as_option
 from sqlmigrate.connection.times import take_all_times
 from sqlmigrate.errors import ConnectionFailed, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from psycopg.pq.abc import PGconn
 
@@ -101,7 +101,8 @@ def connect(conninfo: str, *, application_name: str = "sqlmigrate", seconds: int
     is for a look at one that has been silent already.
     """
     given = conninfo_to_dict(conninfo)
-    options = {key: value for key, value in silence.CLIENT.items() if key not in given and not _set_outside(key)}
+    require_endable_files(conninfo)
+    options = client_limits(given)
     if seconds is not None:
         options["connect_timeout"] = str(seconds)
     try:
@@ -167,6 +168,11 @@ def _own(connection: Connection) -> dict[str, str]:
     """Return all that our own SQL runs under, of what this server knows."""
     limits = {"transaction_timeout": "0"} if connection.info.server_version >= WITH_TRANSACTION_TIMEOUT else {}
     return _OURS | _UNHURRIED | silence.IDLE | limits
+
+
+def client_limits(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return libpq's parameters for giving up a silent server that a connection string leaves open."""
+    return {key: value for key, value in silence.CLIENT.items() if key not in given and not _set_outside(key)}
 
 
 def _set_outside(key: str) -> bool:

@@ -62,6 +62,9 @@ NOT_KNOWN = (
     "when you can reach it again"
 )
 
+OPTIONS = " ".join(f"-c {name}={value}" for name, value in NETWORK.items())
+"""The same as an option of the connection, for programs whose session we cannot ask for it."""
+
 # while a statement runs, the server looks every second whether the connection still is one: only Linux can do that
 _WATCH = """CASE WHEN pg_catalog.version() OPERATOR(pg_catalog.~~) '%linux%'
      THEN pg_catalog.set_config('client_connection_check_interval', '1s', {}) END"""

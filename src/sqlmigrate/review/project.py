@@ -204,6 +204,8 @@ def _look(config: Config, target: Target, base: str) -> _Seen:
             notes = (*notes, f"the sizes and traffic of the target's tables could not be read: {reason}")
     start = None
     if base == "dump":
-        dump = shadow.dump(target.conninfo, major=facts.major, history_schema=config.history_schema)
+        dump = shadow.dump(
+            target.conninfo, major=facts.major, history_schema=config.history_schema, pooled=session.pooled
+        )
         start = Base(dump, frozenset(applied))
     return _Seen(facts=facts, applied=applied, base=start, figures=figures, notes=notes)

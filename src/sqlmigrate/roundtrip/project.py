@@ -143,7 +143,7 @@ def read_base(conninfo: str, config: Config, *, gate: Gate[Config] = allow) -> S
         gate(connection.probe(session), config)
         applied = history.read(session, config.history_schema, owners=config.history_owners).applied
         facts = shadow.read_facts(session)
-        dump = shadow.dump(conninfo, major=facts.major, history_schema=config.history_schema)
+        dump = shadow.dump(conninfo, major=facts.major, history_schema=config.history_schema, pooled=session.pooled)
     return Seen(facts, Base(dump, frozenset(row.migration_id for row in applied)))
 
 

@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from sqlmigrate.connection import SECRETS
+from sqlmigrate.connection import SECRETS, silence
+from sqlmigrate.connection.sessions import client_limits
 from sqlmigrate.errors import ServerError, redact
 from sqlmigrate.server import find_client, find_program
 from sqlmigrate.server.account import client_environment
@@ -54,16 +55,19 @@ _PROGRAMS = "install PostgreSQL's client programs of the server's version"
 _HINT = "install PostgreSQL's client programs of the target's version or later, or use --base replay"
 
 
-def dump(conninfo: str, *, major: int, history_schema: str, more: Sequence[str] = (QUOTED,)) -> Script:
+def dump(conninfo: str, *, major: int, history_schema: str, pooled: bool, more: Sequence[str] = (QUOTED,)) -> Script:
     """Let `pg_dump` write the schema of a database, with owners and rights and without our history; `major` is its own.
 
+    It locks every table, so both sides give up a silent other one as `connection.silence` tells. A pooler (`pooled`)
+    takes no settings from a client, and what it does with its own session is up to it.
     `more` are further options. Raises ServerError where there is no `pg_dump` that is new enough, or in its own words.
     """
     program = find_client("pg_dump", major)
     if program is None:
         raise ServerError(f"no pg_dump of PostgreSQL {major} or later was found", hint=_HINT)
     options = (_SCHEMA_ONLY, *_OPTIONS, *more, f"--exclude-schema={_pattern(history_schema)}")
-    return _written(program, conninfo, options, "the target", hint="or use --base replay")
+    settings = "" if pooled else silence.OPTIONS
+    return _written(program, conninfo, options, "the target", settings=settings, hint="or use --base replay")
 
 
 def dump_of_shadow(conninfo: str, major: int, beside: Binaries | None, more: Sequence[str]) -> Script:
@@ -78,8 +82,10 @@ def dump_of_shadow(conninfo: str, major: int, beside: Binaries | None, more: Seq
     return _written(program, conninfo, (*_OPTIONS, *more), "the throwaway database")
 
 
-def _written(program: Path, conninfo: str, options: Sequence[str], of: str, hint: str | None = None) -> Script:
-    with _given(conninfo) as (dbname, env):
+def _written(
+    program: Path, conninfo: str, options: Sequence[str], of: str, *, settings: str = "", hint: str | None = None
+) -> Script:
+    with _given(conninfo, settings) as (dbname, env):
         command: Command = [program, *options, f"--dbname={dbname}"]
         done = subprocess.run(
             command, check=False, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL, env=env
@@ -90,20 +96,27 @@ def _written(program: Path, conninfo: str, options: Sequence[str], of: str, hint
 
 
 @contextmanager
-def _given(conninfo: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _given(conninfo: str, settings: str = "") -> Iterator[tuple[str, dict[str, str]]]:
     """Return a connection string without secrets for a command line, which everybody can read, and its environment.
 
     The password is a variable there, which nobody else can read, and so are `options`, which may set a secret of the
     application's; a service's own would be taken before those. Other secrets have none: they are in a service file of
     ours (https://www.postgresql.org/docs/current/libpq-pgservice.html) for the block.
+
+    `settings` are options of ours, which take precedence. They are left out where a service has options.
     """
     parts: dict[str, str] = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
+    parts |= client_limits(parts)
     secrets = {key: parts.pop(key) for key in SECRETS & parts.keys()}
     env = client_environment()
     if password := secrets.pop("password", None):
         env["PGPASSWORD"] = password
     if "options" in parts and not ("service" in parts or "PGSERVICE" in env):
         env["PGOPTIONS"] = parts.pop("options")
+    if "options" in parts:
+        parts["options"] = f"{parts['options']} {settings}".strip()
+    elif settings:
+        env["PGOPTIONS"] = f"{env.get('PGOPTIONS', '')} {settings}".strip()
     if not secrets:
         yield make_conninfo(**parts), env
         return

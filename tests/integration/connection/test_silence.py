@@ -43,6 +43,7 @@ WHERE client_addr = %s AND (state <> 'idle' OR pid IN (SELECT pid FROM pg_locks)
 LEFT = "SELECT datname, application_name, state, wait_event FROM pg_stat_activity WHERE client_addr = %s"
 IDLE = "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = %s"
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+DUMPING = f"{WAITING} AND application_name = 'pg_dump'"
 ASLEEP = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event = 'PgSleep'"
 BUILDING = (
     "SELECT pid FROM pg_stat_activity WHERE datname = %s AND query LIKE 'CREATE INDEX CONC%%' AND state = 'active'"
@@ -267,6 +268,16 @@ def start_commits(lab: Lab) -> None:
     lab.later.append(lambda phase=phase: _set_standby(phase, ""))
 
 
+def start_dump(lab: Lab) -> None:
+    """A dump that waits for the lock of a table: only for ten seconds, so it begins once all others are ready."""
+    phase = lab.phase("dump", "CREATE TABLE a ();")
+    phase.near.apply()
+    phase.far.write("b", "CREATE TABLE b ();", "DROP TABLE b;")
+    lab.stack.enter_context(phase.session().transaction()).connection.execute("LOCK TABLE a")
+    lab.ready.append(lambda: lab.pool.submit(phase.program, "roundtrip", "--base", "dump"))
+    lab.ready.append(lambda: phase.is_at(DUMPING))
+
+
 def _set_standby(phase: Phase, name: str) -> None:
     session = phase.session()
     session.execute(f"ALTER SYSTEM SET synchronous_standby_names TO '{name}'")
@@ -300,7 +311,7 @@ def far_server(net, clean_environment, binaries) -> Iterator[PrivateServer]:
 def lab(far_server, net, tmp_path_factory) -> Iterator[Lab]:
     with ExitStack() as stack:
         made = Lab(far_server, net, tmp_path_factory.mktemp("silence"), stack)
-        for start in (start_programs, start_runs, start_busy_ones, start_commits):
+        for start in (start_programs, start_runs, start_busy_ones, start_commits, start_dump):
             start(made)
         made.live_through_it()
         yield made
@@ -359,6 +370,14 @@ def test_other_commands_end_in_time(lab, name):
     assert outcome.status == 1
     assert ("cannot connect" if name == "connecting" else "was lost") in outcome.stderr
     assert "nothing was written" not in outcome.stderr
+
+
+def test_a_dump_ends_in_time(lab):
+    """It is `pg_dump` that waits, and has a lock of each table."""
+    outcome = lab.outcome("dump")
+
+    assert outcome.status == 1
+    assert "pg_dump of the target failed" in outcome.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from sqlmigrate import connection, shadow
+from sqlmigrate.connection import silence
+from sqlmigrate.connection.address import resolved
 from sqlmigrate.errors import ExecutionError, ServerError
 from sqlmigrate.server.binaries import BINDIR_VARIABLE
 from sqlmigrate.shadow import Wanted, read_facts
@@ -40,8 +42,8 @@ def major(binaries) -> int:
     return binaries.major
 
 
-def dump(conninfo: str, major: int):
-    return shadow.dump(conninfo, major=major, history_schema=HISTORY)
+def dump(conninfo: str, major: int, *, pooled: bool = False):
+    return shadow.dump(conninfo, major=major, history_schema=HISTORY, pooled=pooled)
 
 
 def comparable(script: Script) -> str:
@@ -201,10 +203,25 @@ def test_no_setting_of_the_options_stands_in_a_command_line(open_path, monkeypat
     program.chmod(0o755)
     monkeypatch.setenv(BINDIR_VARIABLE, str(open_path))
 
-    text = dump(f"host=example.org options='-c app.token=geheim123' {more}", 99).text
+    text = dump(f"host=example.org options='-c app.token=geheim123' {more}", 99, pooled=True).text
     arguments, options = text.split("PGOPTIONS=")
     assert options.strip() == "-c app.token=geheim123"
     assert "geheim123" not in arguments
+
+
+@pytest.mark.parametrize("given", ["", "-c work_mem=4MB"])
+@pytest.mark.parametrize("service", ["", "[there]\nport=5433\n"])
+def test_both_sides_of_a_dump_give_up_a_silent_other_one(monkeypatch, tmp_path, given, service):
+    (tmp_path / "services").write_text(service)
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    more = {key: value for key, value in {"service": service and "there", "options": given}.items() if value}
+
+    with _given(make_conninfo("host=example.org connect_timeout=7", **more), silence.OPTIONS) as (dbname, env):
+        monkeypatch.setenv("PGOPTIONS", env.get("PGOPTIONS", ""))
+        found = resolved(dbname)
+
+    assert found.items() >= (silence.CLIENT | {"connect_timeout": "7"}).items()
+    assert found["options"] == f"{given} {silence.OPTIONS}".strip()
 
 
 SECRETS = {"sslpassword": "geheim one = 'two'", "scram_client_key": "#geheim", "oauth_client_secret": "geheim\\"}

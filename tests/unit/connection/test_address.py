@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from urllib.parse import quote
 
 import pytest
@@ -13,6 +14,7 @@ from sqlmigrate.connection import parse_conninfo
 from sqlmigrate.connection.address import meant, require_only_connects, resolved
 from sqlmigrate.connection.conninfo import as_option
 from sqlmigrate.errors import ConfigError
+from support.command import program
 
 SERVICES = """
 [prod]
@@ -72,6 +74,36 @@ def test_no_password_is_among_what_is_resolved():
 
     assert found["host"] == "a.example,b.example"
     assert "hunter2" not in repr(found) + meant("service=prod password=hunter2")
+
+
+ENDLESS = {
+    "PGPASSFILE": "the passfile is a pipe",
+    "PGSERVICEFILE": "the service file is a pipe",
+    "passfile": "the passfile is a pipe",
+    "/dev/zero": "the service file is a device",
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_file_that_libpq_would_read_for_ever_is_refused(tmp_path, kind):
+    """libpq reads it where no signal reaches us, so the command is a process of its own."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    env = {"PGSERVICE": "prod", kind: str(pipe)} if kind.startswith("PG") else {"PGSERVICE": "prod"}
+    if kind == "/dev/zero":
+        env["PGSERVICEFILE"] = kind
+    named = f"host=127.0.0.1 port=1 passfile={pipe}" if kind == "passfile" else "host=127.0.0.1 port=1"
+
+    outcome = program("history", "-d", named, env=env, cwd=tmp_path)
+
+    assert outcome.status == 2
+    assert f"error: {ENDLESS[kind]}, not a file" in outcome.stderr
+
+
+def test_an_empty_service_file_is_no_reason_to_refuse(monkeypatch):
+    monkeypatch.setenv("PGSERVICEFILE", os.devnull)
+
+    assert meant("service=prod") == 'no database: it leads nowhere: definition of service "prod" not found'
 
 
 @pytest.mark.parametrize(

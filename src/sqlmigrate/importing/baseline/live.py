@@ -96,7 +96,11 @@ def _statements(config: Config, conninfo: str, live: Live) -> tuple[list[str], l
     for more in ((), ("--clean",)):
         excluded = [f"--exclude-schema={quoted(name)}" for name in drift.SUPABASE_SCHEMAS] if live.supabase else []
         dump = shadow.dump(
-            conninfo, major=live.facts.major, history_schema=config.history_schema, more=(*more, *excluded)
+            conninfo,
+            major=live.facts.major,
+            history_schema=config.history_schema,
+            pooled=session.pooled,
+            more=(*more, *excluded),
         )
         texts = _without_histories(statements(dump, live.facts.login), others)
         found.append([text for text in texts if not (live.supabase and _OF_A_PLATFORM.match(text))])
