@@ -116,9 +116,7 @@ def test_a_script_that_was_refused_at_commit_runs_again_before_it_is_committed(r
 @pytest.mark.parametrize("script", [RENAME, late(does=RENAME)], ids=["in the script", "at COMMIT"])
 def test_a_row_that_is_given_the_name_of_another_is_missed(runner, script):
     runner.write("a", script)
-    with pytest.raises(
-        ExecutionError, match=r"has removed its row from there|or another session, has changed it"
-    ):
+    with pytest.raises(ExecutionError, match=r"has removed its row from there|or another session, has changed it"):
         runner.apply()
 
     assert runner.told(ScriptFinished) == []
