@@ -342,6 +342,16 @@ def test_a_file_that_is_not_a_proof_is_placed(project, target, sqlmigrate, conte
     assert (result.status, f"error: {path}: is not a proof of a round trip: {reason}" in result.stderr) == (1, True)
 
 
+def test_a_pipe_in_the_place_of_a_proof_is_named(project, target, sqlmigrate):
+    project.tables("a")
+    path = project.file("proofs/a.json", "")
+    path.unlink()
+    os.mkfifo(path)
+    result = sqlmigrate("apply", "--require-proof")
+
+    assert (result.status, "is not a proof of a round trip: it is a pipe, not a file" in result.stderr) == (1, True)
+
+
 @pytest.mark.usefixtures("shadow_on_tests_server")
 def test_a_file_that_is_not_a_proof_does_not_end_a_round_trip(project, sqlmigrate):
     project.tables("a")

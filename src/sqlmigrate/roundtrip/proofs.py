@@ -153,7 +153,7 @@ def read(path: Path) -> Proof | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise _unreadable(path, str(error)) from None
+        raise _unreadable(path, str(getattr(error, "strerror", None) or error)) from None
     if isinstance(values, dict) and (version := values.get("version")) not in (None, VERSION):
         raise _unreadable(path, f"it has version {version}, this is {VERSION}")
     try:
