@@ -86,6 +86,16 @@ def test_two_addresses_of_one_database_are_named(project, fleet, sqlmigrate, dat
     assert len(failure["targets"]) == 1
 
 
+def test_what_postgresql_refuses_us_in_one_target_is_told_in_its_words_and_is_no_bug(fleet, sqlmigrate, admin):
+    admin.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_postmaster_start_time() FROM PUBLIC")
+
+    for command in ("apply", "status", "plan", "drift"):
+        outcome = sqlmigrate("fleet", command)
+        told = outcome.stdout + outcome.stderr
+        assert "permission denied for function pg_postmaster_start_time" in told, command
+        assert "bug" not in told, command
+
+
 def test_very_many_targets_that_are_away_are_one_group_and_what_is_odd_fits_on_a_screen(project, fleet, sqlmigrate):
     rows = [f"{name},,TENANTS_URL,{name}" for name in TENANTS]
     away = [f"away{number},host=127.0.0.1 port={number} user=x dbname=d{number},," for number in range(1, 8)]

@@ -26,6 +26,20 @@ def test_no_answer_is_taken_for_a_bug(project, database, sqlmigrate):
             assert outcome.status == 1 or number > FIRST or (number, how) in UNNOTICED, (number, how, outcome)
 
 
+def test_no_answer_to_a_run_is_taken_for_a_bug_and_none_is_told_as_done(project, database, sqlmigrate):
+    project.tables(**{"1_a": "a"})
+
+    for how in HOW:
+        for number in range(3, 12):
+            with Liar(database.server.host, database.server.port, Lie(number, how)) as liar:
+                outcome = sqlmigrate("apply", "-d", make_conninfo(database.conninfo, host=liar.host))
+            assert outcome.status in {0, 1}, (number, how, outcome)
+            with database.connect() as conn:
+                [(made,)] = conn.execute("SELECT to_regclass('a') IS NOT NULL").fetchall()
+                conn.execute("DROP TABLE IF EXISTS a; DROP SCHEMA IF EXISTS sqlmigrate CASCADE")
+            assert made or outcome.status == 1, (number, how, outcome)
+
+
 def test_the_rows_of_the_log_may_be_anything(project, database, sqlmigrate):
     project.tables(**{"1_a": "a"})
     assert sqlmigrate("apply", "-d", database.conninfo).status == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmigrate.connection.answers import careful, raised_in, server_message, statement_position, typed_row
+from sqlmigrate.connection.answers import careful, in_words, raised_in, server_message, statement_position, typed_row
 from sqlmigrate.connection.command import Command, Purpose
 from sqlmigrate.connection.conninfo import SECRETS, parse_conninfo, shown_conninfo
 from sqlmigrate.connection.gate import Gate, allow
@@ -52,6 +52,7 @@ __all__ = [
     "database_of",
     "execute_one",
     "give_back",
+    "in_words",
     "limit",
     "look",
     "ours_locally",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_h
 import psycopg
 from psycopg.rows import class_row
 
-from sqlmigrate.errors import ConnectionFailed, ServerMessage, redact
+from sqlmigrate.errors import ConnectionFailed, Error, ServerMessage, as_bug, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,6 +97,15 @@ def odd_answer(reason: object = "") -> ConnectionFailed:
         f"the server answers what PostgreSQL never would{said and f': {said}'}",
         hint="find out what the connection string leads to, and whether a proxy stands between",
     )
+
+
+def in_words(error: Exception) -> Error:
+    """Return an exception that no other place knew as an Error: in the words of PostgreSQL or the system, or a bug."""
+    if isinstance(error, Error):
+        return error
+    if isinstance(error, (psycopg.Error, OSError)):
+        return Error(redact(str(error).strip() or type(error).__name__))
+    return as_bug(error)
 
 
 def server_message(diag: Diagnostic, fallback: str = "") -> ServerMessage:

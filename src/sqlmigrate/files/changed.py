@@ -31,6 +31,8 @@ _DIGITS = 10  # of a commit's name, as messages show it
 _PART = 1 << 20  # bytes
 _SHOWN = 4 << 20  # bytes of a file whose content is compared as text
 _LINK = "120000"  # git's mode of a symbolic link, whose content is where it leads
+_REF = re.compile(r"[~^:]|@\{|@$|\.\.")  # what ends the name of a ref within a revision
+_ABBREVIATED = re.compile(r"[0-9a-f]{4,63}")
 _BLOB = re.compile(rb"([0-9a-f]+) blob")
 _NOWHERE = re.compile(rb"(?:symlink|dangling|loop|notdir) \d+")
 
@@ -144,10 +146,39 @@ def _commit(git: Git, revision: str) -> str:
     if not revision.strip() or revision.startswith("-") or not revision.isprintable():
         raise UsageError(f"{revision!r} is no revision of git", hint="name a branch, a tag or a commit")
     git.ask("rev-parse", "--git-dir")  # says what is wrong with the repository, if anything is
+    _require_one_meaning(git, revision)
     found = git.line("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if not _COMMIT.fullmatch(found):
         raise UsageError(f"git knows no revision {revision!r} here", hint=_shallow(git) or "fetch it, or name another")
     return found
+
+
+def _require_one_meaning(git: Git, revision: str) -> None:
+    """Refuse a name of several refs, or one that looks like a remote's branch and is none; raises UsageError.
+
+    Whoever may push chooses the names of branches and tags, and git takes a tag or a branch `origin/main` before the
+    branch `main` of `origin`. https://git-scm.com/docs/gitrevisions#Documentation/gitrevisions.txt-refname
+    """
+    name = _REF.split(revision)[0]
+    if not name or name == "HEAD" or name.endswith("_HEAD"):  # found first, and by nobody's push
+        return
+    above = ("refs/", "refs/tags/", "refs/heads/", "refs/remotes/")
+    places = [*(f"{folder}{name}" for folder in above), f"refs/remotes/{name}/HEAD"]
+    known = set(git.line("for-each-ref", "--format=%(refname)", *places).splitlines())
+    found = [place for place in places if place in known]
+    if found and _ABBREVIATED.fullmatch(name):
+        found += git.line("rev-parse", f"--disambiguate={name}").split()
+    remote = name.partition("/")[0]
+    if len(found) == 1 and f"refs/remotes/{name}" not in found and remote in git.line("remote").splitlines():
+        raise UsageError(
+            f"{name} looks like a branch of the remote {remote}, and here is only {found[0]}",
+            hint=f"fetch that branch, or write `{found[0]}` if that is meant",
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"{name} may be {' or '.join(found)}: what is new since then is not known",
+            hint=f"write `{found[-1]}` in full, or whichever is meant",
+        )
 
 
 def _shallow(git: Git) -> str | None:

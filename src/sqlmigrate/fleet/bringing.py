@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from sqlmigrate import connection, engine, history, plan
 from sqlmigrate.errors import (
     ConnectionFailed,
@@ -21,7 +23,6 @@ from sqlmigrate.errors import (
     LockBudgetSpent,
     RunLockBusy,
     UsageError,
-    as_bug,
     redact,
 )
 from sqlmigrate.events import Blocked, LockRetry, ScriptFinished, ScriptStarted, WaitingForRunLock
@@ -131,7 +132,7 @@ def _brought(order: Order, workshop: Workshop) -> Outcome:
     except Error as error:
         return _failed(order, workshop, place, heard, error)
     except Exception as error:  # noqa: BLE001  one target's bug is no reason to leave the others
-        return _failed(order, workshop, place, heard, as_bug(error))
+        return _failed(order, workshop, place, heard, connection.in_words(error))
     ran = [item.migration_id for item in result.ran]
     done = _done(order, workshop, place, result.before, ran)
     return Outcome(order.target, Verdict.DONE if done else Verdict.UNCHANGED, done, where=heard.where)
@@ -227,7 +228,7 @@ def _look(order: Order, workshop: Workshop, place: Place) -> Preview | None:
     try:
         request = request_of(order.wanted, workshop.migrations)
         return engine.preview(place.conninfo, request, _options(order, workshop, place))
-    except Error:
+    except (Error, psycopg.Error):
         return None
 
 
@@ -250,7 +251,7 @@ def _rolled_back(order: Order, workshop: Workshop, place: Place) -> list[str]:
     try:
         with connection.session(place.conninfo) as session:
             log = history.read_log(session, options.schema, wanted, owners=options.history_owners)
-    except Error:
+    except (Error, psycopg.Error):
         return []
     return [row.migration_id for row in log if row.migration_id]
 

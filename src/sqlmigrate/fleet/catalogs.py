@@ -10,7 +10,7 @@ from sqlmigrate import connection
 from sqlmigrate.connection.looking import look
 from sqlmigrate.drift.ignoring import without, without_histories, without_ours
 from sqlmigrate.drift.naming import plain, rename, schema_of
-from sqlmigrate.errors import Error, as_bug
+from sqlmigrate.errors import Error
 from sqlmigrate.fleet.bringing import in_a_line
 from sqlmigrate.schema import Name, Schema
 from sqlmigrate.schema.diff import compare
@@ -71,7 +71,7 @@ def read_catalogs(places: Sequence[Place], ignore: Sequence[str]) -> list[Catalo
     except Error as error:
         why = in_a_line(error.message)
     except Exception as error:  # noqa: BLE001  one database's bug is no reason to be silent on the others
-        why = as_bug(error).message
+        why = in_a_line(connection.in_words(error).message)
     return [Catalog(place.target.name, failed=why) for place in places]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlmigrate import engine
-from sqlmigrate.errors import Error, as_bug
-from sqlmigrate.fleet.bringing import request_of, require_fitting
+from sqlmigrate import connection, engine
+from sqlmigrate.errors import Error
+from sqlmigrate.fleet.bringing import in_a_line, request_of, require_fitting
 from sqlmigrate.fleet.standing import Kind
 from sqlmigrate.fleet.tenants import options_of
 from sqlmigrate.plan import open_losses
@@ -93,5 +93,5 @@ def _planned(group: Group, wanted: Wanted, workshop: Workshop) -> GroupPlan:
         problems = [str(problem) for problem in getattr(error, "problems", ())][:1]
         return GroupPlan(group, refused=": ".join([error.message, *problems]))
     except Exception as error:  # noqa: BLE001  one target's bug is no reason to be silent on the others
-        return GroupPlan(group, refused=as_bug(error).message)
+        return GroupPlan(group, refused=in_a_line(connection.in_words(error).message))
     return GroupPlan(group, found.plan)

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sqlmigrate import connection, engine
-from sqlmigrate.errors import Error, as_bug
+from sqlmigrate.errors import Error
 from sqlmigrate.fleet.bringing import in_a_line, mark_of
 from sqlmigrate.fleet.fingerprint import fingerprint
 from sqlmigrate.fleet.tenants import options_of
@@ -73,7 +73,7 @@ def look(target: str, workshop: Workshop, of_run: str | None = None) -> Standing
     except Error as error:
         return _unreachable(target, place, error)
     except Exception as error:  # noqa: BLE001  one target's bug is no reason to be silent on the others
-        return _unreachable(target, place, as_bug(error))
+        return _unreachable(target, place, connection.in_words(error))
     return replace(standing_of(target, states, of_run), where=mark_of(info, place))
 
 

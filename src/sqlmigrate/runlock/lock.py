@@ -18,7 +18,7 @@ from psycopg import pq
 from psycopg.rows import class_row
 
 from sqlmigrate import queries
-from sqlmigrate.connection import session, settle
+from sqlmigrate.connection import careful, session, settle
 from sqlmigrate.connection.address import at_server_of, home_of
 from sqlmigrate.connection.early import Early
 from sqlmigrate.connection.poolers import is_pooled, refuse_transaction_pooler
@@ -142,7 +142,7 @@ def _acquire(
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:
-        with limited(connection, SECONDS):  # neither question waits for anything
+        with limited(connection, SECONDS), careful():  # neither question waits for anything
             ((is_held, pid),) = connection.execute(queries.load("runlock")["try"], [key]).fetchall()
             if is_held:
                 return int(pid)
@@ -162,7 +162,8 @@ def _acquire(
 
 def _require_seen(pid: int, worker: Connection, key: int) -> None:
     """Raise ConnectionFailed where the worker does not see the lock that a process holds: it is on another server."""
-    ((seen,),) = worker.execute(queries.load("runlock")["is_held"], halves(key) | {"pid": pid}).fetchall()
+    with careful():
+        ((seen,),) = worker.execute(queries.load("runlock")["is_held"], halves(key) | {"pid": pid}).fetchall()
     if not seen:
         raise ConnectionFailed(
             "the address leads to several servers: two sessions are not on the same one, so no lock would hold",

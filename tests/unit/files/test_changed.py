@@ -136,6 +136,37 @@ def test_what_is_no_revision_is_refused(repository, revision):
     assert not (repository.root / "x").exists()
 
 
+@pytest.mark.parametrize("ref", ["refs/tags/origin/main", "refs/heads/origin/main"])
+@pytest.mark.parametrize("revision", ["origin/main", "origin/main~0", "origin/main^{commit}", "origin/main@{0}"])
+def test_whoever_pushes_a_name_does_not_choose_what_is_new(repository, ref, revision):
+    repository.git("remote", "add", "origin", "https://example.com/shop.git")
+    repository.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    repository.git("checkout", "-qb", "mine")
+    repository.write("sql/0003.c.sql", "SELECT 3;\n")
+    repository.commit("mine")
+    repository.git("update-ref", ref, "HEAD")
+
+    with pytest.raises(UsageError, match=f"origin/main may be {ref} or refs/remotes/origin/main"):
+        since(repository.root / "sql", revision)
+    assert states(repository, "refs/remotes/origin/main")["0003.c.sql"] == "added"
+    repository.git("update-ref", "-d", "refs/remotes/origin/main")
+    with pytest.raises(UsageError, match=f"looks like a branch of the remote origin, and here is only {ref}"):
+        since(repository.root / "sql", revision)
+
+
+def test_a_name_that_is_also_the_beginning_of_a_commit_is_refused(repository):
+    first = repository.git("rev-parse", "HEAD").strip()
+    repository.write("sql/0003.c.sql", "SELECT 3;\n")
+    repository.commit("mine")
+    assert states(repository, first[:8])["0003.c.sql"] == "added"
+
+    repository.git("tag", first[:8])
+
+    with pytest.raises(UsageError, match=f"{first[:8]} may be refs/tags/{first[:8]} or {first}"):
+        since(repository.root / "sql", first[:8])
+    assert states(repository, first)["0003.c.sql"] == "added"
+
+
 def test_outside_of_a_repository_without_git_and_without_a_common_commit_it_says_so(repository, tmp_path, monkeypatch):
     (tmp_path / "none").mkdir()
     with pytest.raises(GitError, match="is not a git repository"):

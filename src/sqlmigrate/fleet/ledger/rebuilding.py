@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from sqlmigrate import connection, history
 from sqlmigrate.errors import Error
 from sqlmigrate.events.record import utc
@@ -43,8 +45,8 @@ def read_log(place: Place, options: Options) -> Log:
             if history.read(session, here.schema, owners=here.history_owners).version is None:
                 return Log(name)
             rows = history.read_log(session, here.schema, history.LogFilter(), owners=here.history_owners)
-    except Error as error:
-        return Log(name, unread=error.message)
+    except (Error, psycopg.Error) as error:
+        return Log(name, unread=connection.in_words(error).message)
     return Log(name, tuple(row for row in rows if row.run_id and row.migration_id and row.operation in _KINDS))
 
 

@@ -12,8 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlmigrate import __version__
-from sqlmigrate.errors import Error, UsageError, as_bug, redact
+from sqlmigrate import __version__, connection
+from sqlmigrate.errors import Error, UsageError, redact
 from sqlmigrate.fleet import standing
 from sqlmigrate.fleet.bringing import bring, other_settings
 from sqlmigrate.fleet.fingerprint import fingerprint
@@ -129,7 +129,7 @@ def _report(bench: Bench, call: str, text: str) -> dict[str, Any]:
         question = wire.read_question(text)
         wrong = _listed(fleet).wrong(question.names)
     except Exception as error:  # noqa: BLE001  told to whoever asks
-        return {"error": _words(error if isinstance(error, Error) else as_bug(error))}
+        return {"error": _words(connection.in_words(error))}
     return {
         "files": fleet.workshop.files,
         "wrong": [redact(problem.message) for problem in wrong[:_NAMED]],
@@ -142,7 +142,7 @@ def _outcome(bench: Bench, call: str, order: Order) -> Outcome:
     try:
         outcome = bring(order, bench.fleet(call).workshop)
     except Exception as error:  # noqa: BLE001  the project could not be read; `bring` raises nothing
-        failure = _failure(error if isinstance(error, Error) else as_bug(error), order.target)
+        failure = _failure(connection.in_words(error), order.target)
         outcome = Outcome(order.target, Verdict.FAILED, failure=failure)
     return replace(outcome, worker=bench.name)
 
