@@ -6,6 +6,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from support.liar import HOW, Liar, Lie
+from support.seeds import SeedFiles
 
 pytestmark = pytest.mark.pg
 FIRST = 2
@@ -38,6 +39,21 @@ def test_no_answer_to_a_run_is_taken_for_a_bug_and_none_is_told_as_done(project,
                 [(made,)] = conn.execute("SELECT to_regclass('a') IS NOT NULL").fetchall()
                 conn.execute("DROP TABLE IF EXISTS a; DROP SCHEMA IF EXISTS sqlmigrate CASCADE")
             assert made or outcome.status == 1, (number, how, outcome)
+
+
+def test_no_answer_to_a_look_at_seeds_is_taken_for_a_bug(database, sqlmigrate, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    SeedFiles(data).file("rows", {"list": "rows", "table": "public.s", "conflict": ["k"]}, "rows:\n  - k: a\n")
+    with database.connect() as conn:
+        conn.execute("CREATE TABLE s (k text PRIMARY KEY)")
+
+    for how in HOW:
+        for number in range(3, 14):
+            with Liar(database.server.host, database.server.port, Lie(number, how)) as liar:
+                lied_to = make_conninfo(database.conninfo, host=liar.host)
+                outcome = sqlmigrate("seed", "diff", "-d", lied_to, "--data", data)
+            assert outcome.status in {0, 1, 3}, (number, how, outcome)
 
 
 def test_the_rows_of_the_log_may_be_anything(project, database, sqlmigrate):

@@ -12,6 +12,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sqlmigrate import queries
+from sqlmigrate.connection.answers import careful
 from sqlmigrate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Home(NamedTuple):
     database: int
 
 
+@careful()
 def home_of(session: psycopg.Connection[Any]) -> Home:
     """Ask where the data of a session are; it keeps an open transaction usable."""
     asked = queries.load("connection")

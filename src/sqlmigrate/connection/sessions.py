@@ -16,7 +16,7 @@ from psycopg.waiting import Ready, Wait
 from sqlmigrate import queries
 from sqlmigrate.connection import silence
 from sqlmigrate.connection.address import is_starting, require_endable_files, shown_host
-from sqlmigrate.connection.answers import Cursor, odd_answer, typed_row
+from sqlmigrate.connection.answers import Cursor, careful, odd_answer, typed_row
 from sqlmigrate.connection.conninfo import UNTOLD, as_option
 from sqlmigrate.connection.times import take_all_times
 from sqlmigrate.errors import ConnectionFailed, redact
@@ -312,7 +312,8 @@ def undisturbed(connection: Connection, *names: str | None) -> Iterator[list[int
     found = relations(connection, *names)
     settings, local = _OURS | _UNHURRIED, str(in_transaction).lower()
     row = connection.cursor(row_factory=tuple_row).execute(_current(settings)).fetchone() or ()
-    back = {name: value for name, value in zip(settings, row, strict=True) if value != settings[name]}
+    with careful():
+        back = {name: value for name, value in zip(settings, row, strict=True) if value != settings[name]}
     if back:
         connection.execute(_set_all({name: settings[name] for name in back}, local))
     yield found

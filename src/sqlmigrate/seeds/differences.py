@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 from psycopg.rows import tuple_row
 
-from sqlmigrate.connection import as_login, limit, look, probe, session, set_role, undisturbed
+from sqlmigrate.connection import as_login, careful, limit, look, probe, session, set_role, undisturbed
 from sqlmigrate.seeds.failure import locate, seed_error
 from sqlmigrate.seeds.model import Change
 from sqlmigrate.seeds.progress import tell
@@ -222,6 +222,7 @@ class _File:
         others = [name for name in columns if name not in self.file.mapping.conflict and name not in self.table.always]
         require_same_numbers(self.conn, self.file, self.table, columns, batch)
 
+        @careful()
         def send(rows: Sequence[Row]) -> list[RowDifference]:
             with self.conn.transaction(), self.conn.cursor(row_factory=tuple_row) as cursor:
                 answers = cursor.execute(query, [array({row: batch[row] for row in rows})], prepare=False).fetchall()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import tuple_row
 
+from sqlmigrate.connection import careful
 from sqlmigrate.errors import Place, Problem
 from sqlmigrate.seeds.problems import refuse
 
@@ -191,6 +192,7 @@ def told_of_hidden(name: TableName) -> str:
     )
 
 
+@careful()
 def read_named(conn: psycopg.Connection[Any], names: set[TableName]) -> dict[TableName, Table]:
     """Read tables by their names; those that do not exist are left out."""
     keys = [[name.schema for name in names], [name.name for name in names]]

@@ -103,6 +103,7 @@ def counted_or_why(connection: Connection) -> Counted | str:
         return error.message
 
 
+@connections.careful()
 def path_of(connection: Connection, item: Condition) -> list[str]:
     """Return the schemas in which a script looks up bare names, the first one first; in the open transaction."""
     with connections.as_login(connection):

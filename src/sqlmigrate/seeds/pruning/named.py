@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from sqlmigrate.connection import undisturbed
+from sqlmigrate.connection import careful, undisturbed
 from sqlmigrate.seeds import parts
 from sqlmigrate.seeds.failure import seed_error
 from sqlmigrate.seeds.references import resolve
@@ -91,6 +91,7 @@ class Named:
             ]
         return Condition(sql.SQL(" AND ").join(texts) if texts else sql.SQL("true"), tuple(given))
 
+    @careful()
     def count(self, conn: psycopg.Connection[Any], condition: Condition) -> int:
         """Count the rows of the table for which a condition is true, as far as the role sees them."""
         query = _COUNT.format(table=parts.relation(self.mapping.table), conditions=condition.text)
