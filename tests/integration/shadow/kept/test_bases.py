@@ -211,15 +211,6 @@ def test_a_role_that_a_migration_makes_is_there(history):
     assert first.verdicts[0][-1] == ()
 
 
-def test_a_server_whose_settings_a_program_has_removed_is_not_kept(history):
-    hidden = "EXECUTE 'COPY (SELECT 1) TO PRO' || 'GRAM ' || quote_literal('rm postgresql.auto.conf')"
-    history.file("bootstrap/1.sql", f"DO $$ BEGIN {hidden}; END $$;")
-    found = Run(history)
-
-    assert found.kept == []
-    assert "ALTER SYSTEM has changed the server" in found.reasons
-
-
 def test_a_base_is_as_it_was_kept_until_somebody_works_in_it(history):
     behind(history)
     before = history.load().ordered[: len(HISTORY)]
