@@ -69,6 +69,7 @@ OPTIONS = " ".join(f"-c {name}={value}" for name, value in NETWORK.items())
 _WATCH = """CASE WHEN pg_catalog.version() OPERATOR(pg_catalog.~~) '%linux%'
      THEN pg_catalog.set_config('client_connection_check_interval', '1s', {}) END"""
 
+_COPIES = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
 _INTERVAL, _AT_LEAST = 0.1, 1.0
 _CANCEL_SECONDS, _END_SECONDS = 3.0, 3.0  # Ctrl-C is to end us within eight seconds
 
@@ -263,6 +264,8 @@ def is_usable(session: psycopg.Connection[Any]) -> bool:
 
 
 def is_farewell(result: PGresult) -> bool:
-    """Tell whether a result is the last that its session says."""
+    """Tell whether a result is the last that its session says, or that can be read: libpq gives COPY's for ever."""
+    if result.status in _COPIES:
+        return True
     severity = result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
     return severity in {b"FATAL", b"PANIC"}

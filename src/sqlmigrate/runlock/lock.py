@@ -68,8 +68,9 @@ class RunLock:
         pgconn = self.connection.pgconn
         if pgconn.transaction_status != pq.TransactionStatus.ACTIVE or pgconn.is_busy():
             return
-        while not pgconn.is_busy() and (result := pgconn.get_result()):  # get_result() would wait, for ever
-            self._ended = self._ended or is_farewell(result)
+        # get_result() would wait, for ever
+        while not self._ended and not pgconn.is_busy() and (result := pgconn.get_result()):
+            self._ended = is_farewell(result)
 
     def _listen(self, diag: Diagnostic) -> None:
         """Hear the server's last words: the lock is gone with them, a little before the connection is."""
