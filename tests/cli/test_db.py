@@ -69,6 +69,31 @@ def test_a_server_that_nobody_keeps_stops_after_the_command(state, project):
     assert program("status", "--embedded", "--check").status == 0
 
 
+@pytest.mark.parametrize(
+    "made", ["mkfifo postmaster.opts", "ln -s /dev/zero postmaster.opts", "touch postmaster.opts", ":"]
+)
+def test_what_a_script_puts_in_the_place_of_the_servers_files_holds_nobody_up(state, sqlmigrate, made):
+    url = sqlmigrate("db", "start", "--json").document["url"]
+    [found] = server.status(state)
+    with psycopg.connect(found.server.conninfo(), autocommit=True) as session:
+        session.execute(f"COPY (SELECT) TO PROGRAM 'rm postmaster.opts && {made}'")
+
+    for command in ("status", "url", "stop"):  # a process each, which would be ended where it waits
+        outcome = program("db", command)
+        assert (outcome.status, outcome.stderr) == (0, "")
+    assert sqlmigrate("db", "start", "--json").document["url"] == url
+
+
+def test_what_a_script_leaves_in_the_folder_of_the_socket_stops_no_start(state, sqlmigrate):
+    sqlmigrate("db", "start")
+    [found] = server.status(state)
+    with psycopg.connect(found.server.conninfo(), autocommit=True) as session:
+        session.execute(f"COPY (SELECT) TO PROGRAM 'mkdir -p {found.server.host}/more/of'")
+
+    assert sqlmigrate("db", "stop").status == 0
+    assert sqlmigrate("db", "start").status == 0
+
+
 def test_starting_twice_gives_the_same_server(project, private, sqlmigrate):
     assert sqlmigrate("db", "start").stdout == sqlmigrate("db", "start").stdout
 

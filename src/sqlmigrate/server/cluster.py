@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -134,7 +135,12 @@ def launch(cluster: Cluster, host: Path) -> PrivateServer:
     postmaster.bury(cluster.data_dir)
     for left_behind in host.iterdir():
         # No server runs here, and the directory is this one's alone; a zombie's lock file would stop the new one.
-        left_behind.unlink()
+        if left_behind.is_dir() and not left_behind.is_symlink():
+            shutil.rmtree(left_behind, ignore_errors=True)  # a superuser's script made it; it is in nobody's way
+        else:
+            left_behind.unlink()
+    with suppress(OSError):  # it is written anew, but PostgreSQL would wait for a pipe that a script has left there
+        (cluster.data_dir / "postmaster.opts").unlink()
     with open_log(cluster.log) as log:
         start = log.tell()
         pid = spawn_detached(cluster.command, cluster.account.subprocess_options() | {"stderr": log})

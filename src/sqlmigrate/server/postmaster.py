@@ -15,8 +15,8 @@ FAST_STOP_SECONDS = 60.0
 IMMEDIATE_STOP_SECONDS = 15.0
 REAPER_SECONDS = 2.0
 PROCESSES = Path("/proc")
-_PID_FILE_MAX = 4096  # bytes; eight short lines, one of them a path
-_PID_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_MAX = 8192  # bytes; a few short lines, and a path
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +98,32 @@ def _signal_and_wait(data_dir: Path, number: signal.Signals, seconds: float) -> 
     return True
 
 
+def program(data_dir: Path) -> Path | None:
+    """Return the program that a server wrote down as its own in `postmaster.opts`; None where that cannot be read.
+
+    Its account may put anything there, so nothing is run because this says so.
+    """
+    command, separator, _ = _read(data_dir / "postmaster.opts").partition(' "-D"')
+    return Path(command) if separator else None
+
+
 def _pid_file(data_dir: Path) -> list[str]:
-    """Return the eight lines of `postmaster.pid`; those not written yet are empty.
+    """Return the eight lines of `postmaster.pid`; those not written yet are empty."""
+    lines = _read(data_dir / "postmaster.pid").splitlines()
+    return lines + [""] * (8 - len(lines))
+
+
+def _read(path: Path) -> str:
+    """Return what a server wrote into a short file of its data directory; "" where there is no such file.
 
     A superuser's script may put something else there: we neither wait for a pipe nor read a device, and we are root.
     """
-    lines: list[str] = []
     with suppress(OSError):
-        descriptor = os.open(data_dir / "postmaster.pid", _PID_FILE_FLAGS)
+        descriptor = os.open(path, _FLAGS)
         with os.fdopen(descriptor, "rb") as file:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                lines = file.read(_PID_FILE_MAX).decode(errors="replace").splitlines()
-    return lines + [""] * (8 - len(lines))
+                return file.read(_MAX).decode(errors="surrogateescape")
+    return ""
 
 
 def _number(line: str) -> int:

@@ -214,10 +214,10 @@ def _is_in_use(ours: Locks) -> bool:
 
 
 def _binaries_of_running(data_dir: Path) -> Binaries:
-    """Read from what the server wrote down which programs it runs from: others may be found first by now."""
-    command = (data_dir / "postmaster.opts").read_text(encoding="utf-8", errors="surrogateescape")
-    program = Path(command.split(' "-D"', 1)[0])
-    return Binaries(program.parent, str(_major(data_dir)), _major(data_dir), "the running server")
+    """Tell from what the server wrote down where its programs are: others may be found first by now."""
+    program = postmaster.program(data_dir)
+    major = _major(data_dir)
+    return Binaries(program.parent, str(major), major, "the running server") if program else find_binaries(major)
 
 
 def _data_dirs(state: Path) -> list[Path]:
