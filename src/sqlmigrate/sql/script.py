@@ -29,6 +29,7 @@ Then each part must be what it was when the script was first read through, befor
 
 _PIECES_KEPT_MAX = 1 << 16  # characters up to which a script is taken apart once, for the check and for the run
 _HEAD = 1 << 16  # of a large script, the directives stand in the first 64 kB
+_PROBLEMS_MAX = 100  # of one script, errors and warnings each; the others are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def read_script(path: Path, folder: int | None = None) -> tuple[Script, list[Pro
 
         text, size, marks = head(path, folder)
         directives, problems = read_directives(path, text[:_HEAD])
-        return Script(path, None, size, directives, _head=marks), problems
+        return Script(path, None, size, directives, _head=marks), _first(path, problems)
     if len(raw) > size:
         raise changed(path)
     text = _text(path, raw)
@@ -233,7 +234,18 @@ def read_script(path: Path, folder: int | None = None) -> tuple[Script, list[Pro
         from sqlmigrate.sql.batches import batch_problems  # noqa: PLC0415  few scripts run in batches
 
         problems += batch_problems(path, text)
-    return Script(path, text, size, directives, _digests=[digests_of(raw)]), problems
+    return Script(path, text, size, directives, _digests=[digests_of(raw)]), _first(path, problems)
+
+
+def _first(path: Path, problems: list[Problem]) -> list[Problem]:
+    """Leave out problems of a script that has more than anybody reads, and say how many."""
+    if len(problems) <= _PROBLEMS_MAX:
+        return problems
+    kinds = [(kind, [item for item in problems if item.warning is kind]) for kind in (False, True)]
+    kept = {id(item) for _, several in kinds for item in several[:_PROBLEMS_MAX]}
+    more = [(kind, len(several) - _PROBLEMS_MAX) for kind, several in kinds if len(several) > _PROBLEMS_MAX]
+    left = [Problem(f"and {number:,} more like these", Place(path), warning=kind) for kind, number in more]
+    return [item for item in problems if id(item) in kept] + left
 
 
 def _text(path: Path, raw: bytes) -> str:

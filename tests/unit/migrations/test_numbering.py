@@ -123,6 +123,15 @@ def test_a_number_that_is_there_twice_may_be_meant(project, needs):
     assert twice(project) == []
 
 
+def test_of_very_many_wrong_directives_the_first_ones_are_named(project):
+    project.migration("a", "-- sqlmigrate: role=a\n" * 3_000 + "SELECT 1;")
+    found = project.problems()
+
+    assert found[0].startswith("a.sql:2:")
+    assert found[-1] == "a.sql: and 2,899 more like these"
+    assert len(found) == 101
+
+
 def test_very_many_names_that_do_not_exist_are_refused_quickly(project):
     project.migration("a", f"-- depends: {' '.join(f'name{number}' for number in range(20_000))}\n")
     began = time.process_time()
