@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
+from sqlmigrate.connection import silence
 from sqlmigrate.errors import ConnectionFailed, Error, HistoryError, UsageError
 from sqlmigrate.fleet.ledger import Entry, Head, LocalLedger
 from sqlmigrate.fleet.ledger.control import ControlLedger
 from sqlmigrate.fleet.model import Failure, State, Wanted, Wave
 from support.default_privileges import DEFAULTS, rights_of_others
 from support.pooler import PROGRAM, pooler
+from support.proxy import Proxy
 
 FAILURE = Failure("ExecutionError", "no", "abc", hint="do", place="sql/a.sql:1", migration_id="a", sqlstate="42P01")
 DONE = Entry("one", State.DONE, "2026-01-01T00:00:01.000000Z", "canary", 1, 0.25, ("a", "b"), worker="here:7")
@@ -86,6 +89,19 @@ def test_a_control_database_that_is_lost_stops_no_run_and_the_file_has_all_of_it
     with ledger.resumed(ledger.find("last"), "2026-01-02T00:00:00.000000Z"):
         pass
     assert machine("there").find("last").counts() == {State.DONE: 1, State.FAILED: 1, State.WAITING: 1}
+
+
+def test_a_control_database_that_falls_silent_stops_no_run(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(silence, "SECONDS", 1.0)
+    with Proxy(database.server.host, database.server.port) as proxy:
+        conninfo = make_conninfo(database.conninfo, host=proxy.host, port=proxy.port)
+        with ControlLedger(conninfo, LocalLedger(tmp_path)).begun(head()) as writer:
+            proxy.swallow()
+            writer.add(DONE)
+            writer.end("2026-01-01T00:00:03.000000Z", None)
+
+    assert writer.broken.startswith("the control database takes nothing more of this run: ")
+    assert LocalLedger(tmp_path).find("last").counts() == {State.DONE: 1, State.LEFT: 2}
 
 
 def test_one_that_does_not_answer_leaves_what_the_files_of_this_machine_know(machine):

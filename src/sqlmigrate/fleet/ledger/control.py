@@ -16,7 +16,7 @@ import psycopg
 from psycopg import ClientCursor, sql
 
 from sqlmigrate import connection, queries
-from sqlmigrate.connection import raised_in
+from sqlmigrate.connection import raised_in, silence
 from sqlmigrate.connection.committing import committed
 from sqlmigrate.connection.poolers import settle_writer
 from sqlmigrate.errors import ConnectionFailed, Error, HistoryError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sqlmigrate.connection import Connection
+    from sqlmigrate.connection.silence import Session
     from sqlmigrate.fleet.ledger.local import LocalLedger, LocalWriter
 
 SCHEMA = "sqlmigrate_fleet"
@@ -45,7 +46,7 @@ class ControlWriter:
     """
 
     local: LocalWriter
-    session: Connection
+    session: Session
     tables: Tables
     run_id: str
     broken: str | None = None
@@ -176,7 +177,7 @@ class ControlLedger:
         return Tables(SCHEMA, _TABLES, self.owners, own_schema=True)
 
     @contextmanager
-    def _held(self, head: Head) -> Iterator[tuple[Connection, Tables]]:
+    def _held(self, head: Head) -> Iterator[tuple[Session, Tables]]:
         # not `session`: where it is lost, the run goes on
         session = connection.connect(self.conninfo, application_name=_APPLICATION)
         try:
@@ -241,12 +242,12 @@ def _install(session: Connection, tables: Tables) -> None:
         raise HistoryError(f"the ledger cannot be created: {error.diag.message_primary}", hint=hint) from None
 
 
-def _write(session: Connection, tables: Tables, commands: Iterable[tuple[str, dict[str, Any]]]) -> None:
-    """Run commands in one transaction, in which the tables stay as they are."""
+def _write(session: Session, tables: Tables, commands: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Run commands in one transaction, in which the tables stay as they are; a silent server is not waited for."""
     cursor = ClientCursor(session)
     texts = [cursor.mogrify(queries.load("fleet")[name], values) for name, values in commands]
     if texts:
-        with committed(session):
+        with silence.limited(session, silence.SECONDS), committed(session):
             trust.hold(session, tables, _TABLES)
             session.execute("; ".join(texts).encode())
 
