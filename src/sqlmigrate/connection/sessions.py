@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import pq, sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 from psycopg.waiting import Ready, Wait
 
@@ -168,6 +168,11 @@ def _own(connection: Connection) -> dict[str, str]:
     """Return all that our own SQL runs under, of what this server knows."""
     limits = {"transaction_timeout": "0"} if connection.info.server_version >= WITH_TRANSACTION_TIMEOUT else {}
     return _OURS | _UNHURRIED | silence.IDLE | limits
+
+
+def in_haste(conninfo: str) -> str:
+    """Return a connection string with which a server that has been silent is not waited for long once more."""
+    return make_conninfo(conninfo, connect_timeout=str(int(silence.LOOK_UP_SECONDS)))
 
 
 def client_limits(given: Mapping[str, Any]) -> dict[str, str]:

@@ -10,17 +10,16 @@ from sqlmigrate.engine.transaction.commit import Changes, Turn
 from sqlmigrate.events import Ran
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from sqlmigrate.engine.transaction.job import Tally
     from sqlmigrate.engine.worker import Worker
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class RunTurn(Turn):
-    """A turn in the run of a worker; `expected` is what the history should say once it is done: ids by their hashes."""
+    """A turn in the run of a worker; `expected` is what the history should say once it is done."""
 
     worker: Worker
-    expected: Mapping[str, str]
+    expected: Tally
 
     def on_done(self) -> None:
         """Note that all of it is committed, and whether it is durable; it is told at the end."""

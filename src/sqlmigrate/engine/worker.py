@@ -26,7 +26,7 @@ from sqlmigrate.runlock.retry import with_retry
 from sqlmigrate.sql.statement.reach import may_set_synchronous_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlmigrate import runlock
     from sqlmigrate.connection import ServerInfo
@@ -106,15 +106,15 @@ class Worker:
                 before = None
                 self.lag.wait(migration.migration_id)
             rows = self.tally.count(migration, operation)
-            all_of_them = self.tally.digest() if number == len(steps) else None
-            job = job_for(migration, operation, self.found, self.options, self.run, rows, all_of_them)
+            last = self.tally if number == len(steps) else None
+            job = job_for(migration, operation, self.found, self.options, self.run, rows, last)
             following = script_run(steps[number], operation) if number < len(steps) else None
             turn = ScriptTurn(
                 (job,),
                 self._listener(job),
                 leave=self.durability.command(job.script_run, following, several=len(steps) > 1),
                 worker=self,
-                expected=dict(self.tally.ids),
+                expected=self.tally.so_far(),
                 number=number,
                 total=len(steps),
                 ran=ran,
@@ -261,7 +261,7 @@ class Worker:
             )
         ).go()
 
-    def changes(self, expected: Mapping[str, str]) -> Changes:
+    def changes(self, expected: Tally) -> Changes:
         """Compare the history with what it should say; what cannot be read now is left to `sqlmigrate status`."""
         try:
             undo(self.connection)
@@ -269,9 +269,11 @@ class Worker:
             found = history.read(self.connection, self.options.schema, owners=self.options.history_owners)
         except (psycopg.Error, Error):
             return Changes()
-        now = Tally(found).ids
-        gone = tuple(name for key, name in expected.items() if now.get(key) != name)
-        return Changes(gone, tuple(name for key, name in now.items() if expected.get(key) != name))
+        now = Tally(found)
+        gone = tuple(name for key, name in expected.ids.items() if now.ids.get(key) != name)
+        back = tuple(name for key, name in now.ids.items() if expected.ids.get(key) != name)
+        bare = expected.recorded - now.recorded
+        return Changes(gone, back, tuple(name for key, name in now.ids.items() if key in bare and name not in back))
 
     def look_up(self, job: Job) -> bool | None:
         """Ask the history whether a job whose COMMIT had no answer happened; None where that cannot be known yet."""
@@ -346,7 +348,7 @@ class Worker:
             self._listener(jobs[-1]),
             leave=next(filter(None, commands), None),
             worker=self,
-            expected=dict(self.tally.ids),
+            expected=self.tally.so_far(),
         )
         turn.begin()
         with self._undoing():

@@ -224,10 +224,14 @@ def _failed(order: Order, workshop: Workshop, place: Place | None, heard: _Heard
 
 
 def _look(order: Order, workshop: Workshop, place: Place) -> Preview | None:
-    """Read where a target stands, and what is left to do there; None where it does not say."""
+    """Read where a target stands, and what is left to do there; None where it does not say.
+
+    It may be silent, and has been waited for already, so this is but a short look.
+    """
     try:
         request = request_of(order.wanted, workshop.migrations)
-        return engine.preview(place.conninfo, request, _options(order, workshop, place))
+        conninfo = connection.in_haste(place.conninfo)
+        return engine.preview(conninfo, request, _options(order, workshop, place))
     except (Error, psycopg.Error):
         return None
 

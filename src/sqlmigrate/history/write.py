@@ -96,17 +96,29 @@ def finish_claim(schema: str, migration: Migration, run: Run, *, marked: bool = 
 
 
 def confirm(
-    schema: str, migration_id: str, operation: str, run: Run, rows: int | None = None, ids: str | None = None
+    schema: str,
+    migration_id: str,
+    operation: str,
+    run: Run,
+    rows: int | None = None,
+    ids: str | None = None,
+    recorded: int | None = None,
 ) -> Command:
     """Return a query that fails (22012) where, behind the COMMIT, the history does not say what was done.
 
     Code that runs at COMMIT with the login role's rights can change the history after everything was checked. `rows` is
-    how many rows it should have, `ids` the SHA-256 of what they name, sorted and a line each; None leaves that open.
+    how many rows it should have, `ids` the SHA-256 of what they name, sorted and a line each, `recorded` of how many of
+    them scripts are recorded; None leaves that open.
     """
-    hashed, count = migration_hash(migration_id), None if rows is None else str(rows)
+    hashed, count, ours = migration_hash(migration_id), _number(rows), _number(recorded)
     if operation == "apply":
-        return Command(text("confirm_apply", schema), (hashed, run.run_id, count, migration_id, ids), Purpose.CONFIRM)
-    return Command(text("confirm_rollback", schema), (hashed, count, migration_id, ids), Purpose.CONFIRM)
+        values = (hashed, run.run_id, count, migration_id, ids, ours)
+        return Command(text("confirm_apply", schema), values, Purpose.CONFIRM)
+    return Command(text("confirm_rollback", schema), (hashed, count, migration_id, ids, ours), Purpose.CONFIRM)
+
+
+def _number(value: int | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def claim_is_gone(schema: str, migration_id: str) -> Command:

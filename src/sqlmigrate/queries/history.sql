@@ -196,6 +196,8 @@ WHERE applied.migration_hash::pg_catalog.text = $1
   AND ($5::pg_catalog.text IS NULL OR $5::pg_catalog.text = (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
               pg_catalog.convert_to(migration_id, 'UTF8'), E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8')), '')), 'hex')
        FROM {schema}._yoyo_migration))
+  AND ($6::bigint IS NULL OR $6::bigint = (SELECT pg_catalog.count(*) FROM {schema}._yoyo_migration AS main
+       JOIN {schema}.applied AS ours ON ours.migration_hash::pg_catalog.text = main.migration_hash::pg_catalog.text))
 
 -- name: confirm_rollback
 -- fails (22012) where what was rolled back is in the history again, or another row has come or gone
@@ -211,6 +213,8 @@ WHERE back = 0::bigint
   AND ($4::pg_catalog.text IS NULL OR $4::pg_catalog.text = (SELECT pg_catalog.encode(pg_catalog.sha256(coalesce(pg_catalog.string_agg(
               pg_catalog.convert_to(migration_id, 'UTF8'), E'\n' ORDER BY pg_catalog.convert_to(migration_id, 'UTF8')), '')), 'hex')
        FROM {schema}._yoyo_migration))
+  AND ($5::bigint IS NULL OR $5::bigint = (SELECT pg_catalog.count(*) FROM {schema}._yoyo_migration AS main
+       JOIN {schema}.applied AS ours ON ours.migration_hash::pg_catalog.text = main.migration_hash::pg_catalog.text))
 
 -- name: claim_is_gone
 SELECT NOT EXISTS (SELECT FROM {schema}.applied WHERE migration_hash::pg_catalog.text = $1)

@@ -22,10 +22,13 @@ from psycopg.conninfo import make_conninfo
 from fixtures.postgres import ROLE
 from sqlmigrate.errors import Error, HalfWayError
 from sqlmigrate.events import Event, RowsReturned, WaitingForRunLock
+from sqlmigrate.fleet.inventory import Target
+from sqlmigrate.fleet.model import Verdict
 from sqlmigrate.runlock import lock_key
 from sqlmigrate.server import PrivateServer, ensure_database, ephemeral, sandbox
 from support import network
 from support.command import Outcome, started
+from support.fleets import Fleet
 from support.network import CLIENT, SERVER, Network
 from support.runner import Runner, ids
 from support.seeds import SeedFiles
@@ -231,6 +234,14 @@ def start_runs(lab: Lab) -> None:
         lab.ready.append(phase.sleeps)
 
 
+def start_target(lab: Lab) -> None:
+    """A target of a fleet, which is asked once more what became of its scripts."""
+    phase = lab.phase("target", ASLEEP_LONG)
+    fleet = Fleet(phase.folder, {"far": Target("far", url=phase.far.conninfo)})
+    lab.pool.submit(phase.work, lambda: fleet.bring("far"))
+    lab.ready.append(phase.sleeps)
+
+
 def start_busy_ones(lab: Lab) -> None:
     """Runs on the server's own host, over TCP: nothing vanishes there, but the server takes its time."""
     for name, script in (
@@ -311,7 +322,7 @@ def far_server(net, clean_environment, binaries) -> Iterator[PrivateServer]:
 def lab(far_server, net, tmp_path_factory) -> Iterator[Lab]:
     with ExitStack() as stack:
         made = Lab(far_server, net, tmp_path_factory.mktemp("silence"), stack)
-        for start in (start_programs, start_runs, start_busy_ones, start_commits, start_dump):
+        for start in (start_programs, start_runs, start_target, start_busy_ones, start_commits, start_dump):
             start(made)
         made.live_through_it()
         yield made
@@ -370,6 +381,13 @@ def test_other_commands_end_in_time(lab, name):
     assert outcome.status == 1
     assert ("cannot connect" if name == "connecting" else "was lost") in outcome.stderr
     assert "nothing was written" not in outcome.stderr
+
+
+def test_a_target_of_a_fleet_is_given_up_in_time(lab):
+    outcome = lab.outcome("target")
+
+    assert outcome.verdict is Verdict.FAILED
+    assert NOT_KNOWN in outcome.failure.hint
 
 
 def test_a_dump_ends_in_time(lab):

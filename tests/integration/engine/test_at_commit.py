@@ -269,6 +269,47 @@ def test_a_rollback_outside_a_transaction_misses_the_row_of_another_migration_to
     assert runner.applied() == []
 
 
+LOSE_RECORD = "DELETE FROM sqlmigrate.applied WHERE migration_hash = '{}';"
+
+
+@pytest.mark.parametrize(
+    ("script", "single_transaction"),
+    [
+        (LOSE_RECORD, False),
+        (LOSE_RECORD, True),
+        (f"-- transactional: false\n{LOSE_RECORD}", False),
+        (f"-- transactional: false\nDO $$ BEGIN {LOSE_RECORD} COMMIT; END $$;", False),
+        (None, False),
+    ],
+    ids=["transaction", "one transaction", "outside", "block that commits", "at COMMIT"],
+)
+@pytest.mark.parametrize("last", [True, False])
+def test_a_run_after_which_nothing_is_recorded_of_another_migration_says_so(runner, script, single_transaction, last):
+    """Its row is there, so it counts as applied: by yoyo, with nothing that an edit or a rollback could be held to."""
+    lose = LOSE_RECORD.format(migration_hash("a"))
+    runner.write("a", "SELECT 1;", "SELECT 1;")
+    runner.apply()
+    runner.write("b", late(does=lose) if script is None else script.format(migration_hash("a")))
+    if not last:
+        runner.write("c", "SELECT 1;")
+    with pytest.raises(ExecutionError, match="the history does not say which scripts of a were applied") as caught:
+        runner.apply(single_transaction=single_transaction)
+
+    assert caught.value.kept
+    assert "`sqlmigrate unmark a` and `sqlmigrate mark a`" in (caught.value.hint or "")
+    assert runner.applied() == ["a", "b", *([] if last else ["c"])]
+
+
+def test_a_rollback_after_which_nothing_is_recorded_of_another_migration_says_so(runner):
+    runner.write("a", "SELECT 1;", "SELECT 1;")
+    runner.write("b", "SELECT 1;", LOSE_RECORD.format(migration_hash("a")))
+    runner.apply()
+    with pytest.raises(ExecutionError, match="the history does not say which scripts of a were applied"):
+        runner.rollback()
+
+    assert runner.applied() == ["a"]
+
+
 def test_a_session_that_was_made_read_only_does_not_hide_what_a_script_did(runner):
     runner.write("a", "-- transactional: false\nSELECT 1;\nSET default_transaction_read_only = on;\n")
 

@@ -28,10 +28,15 @@ _DIVISION_BY_ZERO = "22012"
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The ids that are not in the history and should be, and those that are and should not."""
+    """How the history differs from what it should say.
+
+    `gone` are the ids that should be there, `back` those that should not, `bare` those of which nothing is recorded any
+    more: no digests, texts and place in the order of application.
+    """
 
     gone: tuple[str, ...] = ()
     back: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
 
 
 class State(Enum):
@@ -232,10 +237,12 @@ def _unconfirmed(job: Job, error: psycopg.Error, turn: Turn) -> ExecutionError:
     if said.sqlstate != _DIVISION_BY_ZERO:
         return _not_looked_up(turn, job, said.message)
     found = turn.changes()
-    if not found.gone and not found.back:  # by now it is as it should be, or it cannot be read
+    if not found.gone and not found.back and not found.bare:  # by now it is as it should be, or it cannot be read
         ours = (job.migration_id,)
         found = Changes(gone=ours) if job.operation == "apply" else Changes(back=ours)
     by, of = ("code that ran at COMMIT", "a deferred trigger") if job.transactional else ("the script", "a procedure")
+    if not found.gone and not found.back:
+        by, of = "a script of this run", "a script"
     return ExecutionError(
         f"{_committed(turn)}, but the history does not say {_should_say(found)}: {by}, or another session, has changed "
         "it",
@@ -255,11 +262,12 @@ def _committed(turn: Turn) -> str:
 
 def _should_say(found: Changes) -> str:
     parts = ((found.gone, "applied"), (found.back, "rolled back"))
-    return " and ".join(f"that {_list(ids)} {'are' if len(ids) > 1 else 'is'} {done}" for ids, done in parts if ids)
+    said = [f"that {_list(ids)} {'are' if len(ids) > 1 else 'is'} {done}" for ids, done in parts if ids]
+    return " and ".join([*said, *([f"which scripts of {_list(found.bare)} were applied"] if found.bare else ())])
 
 
 def _to_mend(found: Changes) -> str:
-    parts = (("mark", found.gone), ("unmark", found.back))
+    parts = (("mark", found.gone), ("unmark", (*found.back, *found.bare)), ("mark", found.bare))
     return " and ".join(f"`sqlmigrate {mark} {' '.join(map(quote, ids))}`" for mark, ids in parts if ids)
 
 

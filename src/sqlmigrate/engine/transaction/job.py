@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -79,18 +80,27 @@ class Job:
 
 
 class Tally:
-    """What the history says as a run goes on: the ids by their hashes."""
+    """What the history says as a run goes on: the ids by their hashes, and of which of these scripts are recorded."""
 
     def __init__(self, found: History) -> None:
         self.ids = {row.migration_hash: row.migration_id for row in found.applied}
+        self.recorded = {row.migration_hash for row in found.applied if row.seq is not None}
 
     def count(self, migration: Migration, operation: str) -> int:
         """Take a migration in, or out, and give how many there are then."""
         if operation == "apply":
             self.ids[migration.migration_hash] = migration.migration_id
+            self.recorded.add(migration.migration_hash)
         else:
             self.ids.pop(migration.migration_hash, None)
+            self.recorded.discard(migration.migration_hash)
         return len(self.ids)
+
+    def so_far(self) -> Tally:
+        """Return what is counted so far, as it stays."""
+        tally = copy(self)
+        tally.ids, tally.recorded = dict(self.ids), set(self.recorded)
+        return tally
 
     def digest(self) -> str:
         """Return the SHA-256 of the ids, sorted and a line each."""
@@ -104,15 +114,17 @@ def job_for(
     options: Options,
     run: Run,
     rows: int | None = None,
-    ids: str | None = None,
+    last: Tally | None = None,
 ) -> Job:
     """Describe how a migration of a plan is applied or rolled back.
 
-    The history has so many `rows` once it has run. The last script of a run has `ids`, their digest, which tells also
-    whether some have taken the place of others; to ask for it behind each script would take too long.
+    The history has so many `rows` once it has run. The `last` script of a run has the tally, which tells also whether
+    some have taken the place of others, and whether what was recorded of them is there; to ask for it behind each
+    script would take too long.
     """
     trusted = history.trusted(options.schema, shared=found.standing.shared)
-    confirm = history.confirm(options.schema, migration.migration_id, operation, run, rows, ids)
+    ids, recorded = (last.digest(), len(last.recorded)) if last else (None, None)
+    confirm = history.confirm(options.schema, migration.migration_id, operation, run, rows, ids, recorded)
     if operation == "apply":
         return replace(apply_job(migration, options, run), trusted=trusted, confirm=confirm)
     row = found.get(migration.migration_id)
@@ -128,7 +140,7 @@ def jobs_together(
     rows = [tally.count(migration, operation) for migration in steps][-1]
     *others, last = steps
     jobs = [job_for(migration, operation, found, options, run) for migration in others]
-    return (*jobs, job_for(last, operation, found, options, run, rows, tally.digest()))
+    return (*jobs, job_for(last, operation, found, options, run, rows, tally))
 
 
 def script_run(migration: Migration, operation: str) -> ScriptRun:
