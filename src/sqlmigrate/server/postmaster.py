@@ -15,8 +15,8 @@ FAST_STOP_SECONDS = 60.0
 IMMEDIATE_STOP_SECONDS = 15.0
 REAPER_SECONDS = 2.0
 PROCESSES = Path("/proc")
-_FILE_MAX = 65_536  # bytes; `postmaster.pid` has eight short lines, `postmaster.opts` one command
-_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_PID_FILE_MAX = 4096  # bytes; eight short lines, one of them a path
+_PID_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,6 @@ def running(data_dir: Path) -> Postmaster | None:
     if pid <= 0 or not _serves(pid, data_dir):
         return None
     return Postmaster(pid=pid, socket_dir=lines[4], ready=lines[7].strip() == "ready")
-
-
-def program_of(data_dir: Path) -> Path | None:
-    """Return the program that a server was started from, as it says itself; None where it does not say."""
-    program, mark, _ = _text(data_dir / "postmaster.opts").partition(' "-D"')
-    return Path(program) if mark else None
 
 
 def is_ready(data_dir: Path) -> bool:
@@ -105,22 +99,17 @@ def _signal_and_wait(data_dir: Path, number: signal.Signals, seconds: float) -> 
 
 
 def _pid_file(data_dir: Path) -> list[str]:
-    """Return the eight lines of `postmaster.pid`; those not written yet are empty."""
-    lines = _text(data_dir / "postmaster.pid").splitlines()
-    return lines + [""] * (8 - len(lines))
-
-
-def _text(path: Path) -> str:
-    """Return what a server has written into a short file, nothing where there is none.
+    """Return the eight lines of `postmaster.pid`; those not written yet are empty.
 
     A superuser's script may put something else there: we neither wait for a pipe nor read a device, and we are root.
     """
+    lines: list[str] = []
     with suppress(OSError):
-        descriptor = os.open(path, _FILE_FLAGS)
+        descriptor = os.open(data_dir / "postmaster.pid", _PID_FILE_FLAGS)
         with os.fdopen(descriptor, "rb") as file:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return file.read(_FILE_MAX).decode(errors="surrogateescape")
-    return ""
+                lines = file.read(_PID_FILE_MAX).decode(errors="replace").splitlines()
+    return lines + [""] * (8 - len(lines))
 
 
 def _number(line: str) -> int:

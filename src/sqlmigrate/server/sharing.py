@@ -215,12 +215,8 @@ def _is_in_use(ours: Locks) -> bool:
 
 def _binaries_of_running(data_dir: Path) -> Binaries:
     """Read from what the server wrote down which programs it runs from: others may be found first by now."""
-    program = postmaster.program_of(data_dir)
-    if program is None:
-        raise ServerError(
-            f"the private server in {data_dir} does not say what it was started from (postmaster.opts)",
-            hint="stop it with 'sqlmigrate db stop', and start it again",
-        )
+    command = (data_dir / "postmaster.opts").read_text(encoding="utf-8", errors="surrogateescape")
+    program = Path(command.split(' "-D"', 1)[0])
     return Binaries(program.parent, str(_major(data_dir)), _major(data_dir), "the running server")
 
 

@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import signal
-import subprocess
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Timer
@@ -121,17 +120,6 @@ def test_a_started_server_stays_whoever_comes_and_goes_until_stop(state):
     assert running(server.data_dir).pid == pid
     assert [(each.running, each.kept, each.server) for each in stop(state)] == [(False, False, None)]
     assert not is_alive(pid)
-
-
-@pytest.mark.parametrize("made", [":", "mkfifo", "mkdir", "ln -s /dev/zero"])
-def test_what_a_script_puts_in_the_place_of_the_options_file_is_not_read(state, made):
-    options = start(state).data_dir / "postmaster.opts"
-    options.unlink()
-    subprocess.run(["/bin/sh", "-c", f'{made} "$1"', "sh", options], check=True)
-
-    with pytest.raises(ServerError, match="does not say what it was started from"):
-        status(state)
-    assert [each.running for each in stop(state)] == [False]
 
 
 def test_a_server_is_kept_when_the_process_that_started_it_is_killed(state):
