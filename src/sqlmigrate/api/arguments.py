@@ -30,6 +30,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SCHEMA = "sqlmigrate"
+_LARGEST = 2**63 - 1
 Time = int | str
 """A time: milliseconds, or text with a unit (us, ms, s, min, h, d)."""
 
@@ -70,6 +71,13 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 def _number(name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong(name, "a whole number", value)
+    return _small_enough(name, value)
+
+
+def _small_enough(name: str, value: T) -> T:
+    """Refuse a number of thousands of digits: Python neither writes it into a message nor makes seconds of it."""
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise errors.UsageError(f"{name}: the number is too large")
     return value
 
 
@@ -125,24 +133,24 @@ def _targets(name: str, value: Any) -> Any:
 def _time(name: str, value: Any) -> Any:
     if not isinstance(value, (int, str)) or isinstance(value, bool):
         raise _wrong(name, "a time", value)
-    return value
+    return _small_enough(name, value)
 
 
 def _most(name: str, value: Any) -> Any:
     if not isinstance(value, (int, str)) or isinstance(value, bool):
         raise _wrong(name, "a number or a share", value)
-    return value
+    return _small_enough(name, value)
 
 
 def _phase(name: str, value: Any) -> Any:
-    if value is not None and value not in PHASES:
-        raise errors.UsageError(f"{name} is {' or '.join(PHASES)}, not {str(value)!r}")
+    if value is not None and _text(name, value) not in PHASES:
+        raise errors.UsageError(f"{name} is {' or '.join(PHASES)}, not {value!r}")
     return value
 
 
 def _base(name: str, value: Any) -> Any:
-    if value not in ("replay", "dump"):
-        raise errors.UsageError(f"{name} is replay or dump, not {str(value)!r}")
+    if _text(name, value) not in ("replay", "dump"):
+        raise errors.UsageError(f"{name} is replay or dump, not {value!r}")
     return value
 
 

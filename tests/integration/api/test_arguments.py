@@ -168,6 +168,7 @@ STRANGE = [
     "",
     "x\0y",
     "x" * 5_000,
+    -(10**5_000),
     "\ud800",
     b"x",
     [],
@@ -211,6 +212,7 @@ def test_an_argument_of_a_wrong_kind_is_named(database, shop):
     for given, message in [
         ({"steps": "2"}, "steps: a whole number is needed, not str"),
         ({"steps": True}, "steps: a whole number is needed, not bool"),
+        ({"steps": -(10**5000)}, "steps: the number is too large"),
         ({"to": 5}, "to: a text is needed, not int"),
         ({"everything": 1}, "everything: True or False is needed, not int"),
         ({"include_marked": "1_a"}, "include_marked: a list of texts is needed, not str"),
@@ -225,3 +227,7 @@ def test_an_argument_of_a_wrong_kind_is_named(database, shop):
         api.apply(database.url, 5)
     with pytest.raises(UsageError, match="database: a text is needed, not int"):
         api.apply(5, shop.directory)
+    with pytest.raises(UsageError, match="phase: a text is needed, not int"):
+        api.apply(database.url, shop.directory, phase=10**5000)
+    with pytest.raises(UsageError, match="base: a text is needed, not int"):
+        api.review(shop.directory, base=10**5000)
