@@ -118,7 +118,7 @@ def test_operators_that_a_search_path_finds_give_a_migration_no_superuser(hostil
 
 def test_a_dump_of_a_hostile_target_gives_it_no_superuser(database, binaries):
     database.connect().execute(HOSTILE)
-    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate")
+    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate", pooled=False)
     with started(Wanted(dumped=True)) as server, server.shadow.database() as copy:
         server.shadow.restore(copy, text)
         assert server.attacks  # PostgreSQL runs it while it makes a CHECK
@@ -226,7 +226,7 @@ REACHING = [
 def test_what_a_target_gives_its_deployer_of_its_own_machine_is_not_given_of_this_one(database, binaries):
     database.connect_superuser().execute(GIVEN)
     target = read_facts(database.connect())
-    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate")
+    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate", pooled=False)
     wanted = Wanted(target=target, bootstrap=None, dumped=True)
     with shadow.opened(wanted) as opened, opened.database() as copy:
         opened.restore(copy, text)
@@ -247,7 +247,7 @@ def test_what_a_target_gives_its_deployer_of_its_own_machine_is_not_given_of_thi
 )
 def test_a_function_of_a_dump_that_could_do_anything_is_not_made(database, binaries, function):
     database.connect_superuser().execute(f"CREATE FUNCTION public.f(text) RETURNS oid {function}")
-    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate")
+    text = shadow.dump(database.superuser_conninfo, major=binaries.major, history_schema="sqlmigrate", pooled=False)
     with (
         shadow.opened(Wanted(dumped=True)) as opened,
         opened.database() as copy,
